@@ -1,0 +1,214 @@
+"""Every option of a node: frozen, keyword only, with unit and bound in the name and its origin beside the number.
+
+TOML comes in through `load`, and what cannot be honoured goes out as ConfigError with the path of the offending key.
+The scenario file has a format of its own (scenario/spec.py) that is made of these sections.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from gossipfl.errors import ConfigError
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+Section = TypeVar("Section", bound=msgspec.Struct)
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A section of a configuration file; an unknown key is an error."""
+
+
+class ModelConfig(Options):
+    """What is trained.  Part of the federation: every peer holds the same vector of parameters."""
+
+    name: Literal["softmax", "mlp", "cnn", "custom"] = "mlp"
+    inputs: tuple[int, ...] = (64,)             # shape of one example without the batch axis: (64,) or (28, 28, 1)
+    hidden: tuple[int, ...] = (64,)             # widths of an mlp's hidden layers; channels, then dense width, of a cnn
+    classes: int = 10
+    learner: str = ""                           # custom: "package.module:factory", see learning/learner.py
+
+
+class TrainingConfig(Options):
+    """The local steps of one round.  A peer's own choice."""
+
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    learning_rate: float = 0.1
+    momentum: float = 0.9                       # sgd only
+    batch_size: int = 32
+    epochs: int = 1                             # passes over the own examples per round
+    steps_max: int = 0                          # bound on local steps per round, 0 = none
+
+
+class DataConfig(Options):
+    """Which examples are mine.  With split = "none" the whole source belongs to this peer."""
+
+    source: str = "digits"                      # "digits", "mnist", or the path of a folder of IDX files, an .npz or a .csv
+    label: str = "label"                        # csv: the column that holds the class
+    split: Literal["none", "iid", "dirichlet", "shards", "by_class", "quantity"] = "none"
+    alpha: float = 0.5                          # dirichlet: concentration, small is skewed; quantity: the same over sizes
+    shards_per_peer: int = 2                    # shards: McMahan et al. 2017, section 3
+    classes_per_peer: int = 2                   # by_class
+    peers: int = 1                              # into how many parts the source is split ...
+    part: int = 0                               # ... and which of them is mine
+    seed: int = 0                               # of the split
+    examples_min: int = 8                       # per peer; a split that cannot give it is refused
+    test_fraction: float = 0.2                  # held out where the source brings no test set of its own
+
+
+class OverlayConfig(Options):
+    """Who averages with whom."""
+
+    kind: Literal["auto", "static"] = "auto"
+    neighbors: tuple[str, ...] = ()             # static: peer IDs
+    mesh_peers_max: int = 8                     # auto: everyone is a neighbor while the federation is this small
+    degree: int = 6                             # auto, above that; random 6-regular graphs of 64 to 256 peers shrink
+                                                # disagreement 1000-fold in about 25 rounds
+    degree_slack: int = 2                       # neighbors accepted beyond `degree`, so that a newcomer finds a place
+    dialed_min: int = 2                         # of my neighbors, chosen by me: an eclipse needs more than calling me
+    rewire_rounds: int = 10                     # one random neighbor is exchanged this often; 0 = never
+
+
+class AggregationConfig(Options):
+    """How neighbors' models enter mine."""
+
+    rule: str = "mean"                          # a key of aggregation.RULES
+    byzantine_max: int = 0                      # liars among the neighbors that the rule must withstand
+    clip_radius: float = 1.0                    # clipping: fixed radius tau of He et al. 2022, in parameter units
+    gamma: float = 1.0                          # step towards the correction; below 1 for coarse codecs (CHOCO-SGD)
+    distance_ratio_max: float = 1e3             # screened out: farther from me than this times (1 + my own norm)
+
+
+class RoundConfig(Options):
+    """When a round begins, how long it waits and when all is done."""
+
+    mode: Literal["asynchronous", "synchronous"] = "asynchronous"
+    rounds: int = 0                             # 0 = until stopped
+    start_neighbors: int = 1                    # the first round waits for so many neighbors ...
+    start_wait_s: float = 60.0                  # ... and no longer than this
+    deadline_s: float = 30.0                    # longest wait for neighbors in any round
+    patience: float = 4.0                       # asynchronous: a neighbor may take so many times my own busy time ...
+    grace_s: float = 0.25                       # ... or this, whichever is longer, before I go on without it
+    staleness_rounds_max: int = 8               # guess; my rounds since its newest model, older ones are refused
+    evaluate_every: int = 1                     # rounds
+    checkpoint_every: int = 1                   # rounds
+    linger_s: float = 20.0                      # after my last round I serve my neighbors until they are done or this long
+
+
+class LimitsConfig(Options):
+    """What one peer, or all together, may claim of this machine.  Each bound has a test that exceeds it."""
+
+    handshakes_max: int = 32                    # connections not yet authenticated
+    handshakes_per_host_max: int = 16           # the same from one address
+    handshake_s: float = 10.0                   # from accept to the end of the handshake
+    links_max: int = 64
+    send_queue_bytes_max: int = 4 * MIB         # control frames waiting for one slow link
+    bulk_frames_max: int = 8192                 # chunk records waiting for one slow link: they hold no copy of the payload
+    control_bytes_max: int = 60 * KIB           # one control message
+    control_rate_per_s: float = 200.0           # control messages of one peer, refilling a bucket of ...
+    control_burst: int = 2000                   # ... this depth
+    update_bytes_max: int = 512 * MIB           # one delta or snapshot
+    receive_bytes_max: int = 256 * MIB          # reserved for downloads, all peers together
+    window_bytes: int = 8 * MIB                 # requested and not yet received, per peer
+    published_max: int = 3                      # own payloads kept for slower neighbors
+    pending_updates_max: int = 2                # updates of one neighbor that wait for my next mixing
+    directory_records_max: int = 4096
+    record_bytes_max: int = 4 * KIB
+    candidates_max: int = 256                   # addresses heard by mDNS whose owner is unproven
+    dials_per_s: float = 20.0
+    dial_backoff_s: float = 1.0                 # doubles per failure, with jitter ...
+    dial_backoff_max_s: float = 60.0            # ... up to this
+    strikes_max: int = 3                        # broken protocol rules before a ban
+    ban_s: float = 600.0
+    round_window: int = 10_000                  # a manifest's round may differ from mine by so much
+
+
+class LivenessConfig(Options):
+    """When a link is called dead.  Own lateness stretches all of these (Lifeguard, Dadgar et al. 2018)."""
+
+    ping_idle_s: float = 5.0
+    dead_s: float = 20.0
+    gossip_s: float = 30.0                      # anti-entropy with one random linked peer
+    heal_s: float = 60.0                        # one silent directory entry is dialed again
+    idle_link_s: float = 60.0                   # a link to no neighbor is closed after this
+
+
+class DiscoveryConfig(Options):
+    """How peers are found.  Any one way suffices."""
+
+    mdns: bool = True
+    interfaces: tuple[str, ...] = ()            # addresses mDNS speaks on; empty = all
+    peers: tuple[str, ...] = ()                 # PEERID@host:port or host:port
+    interfaces_poll_s: float = 15.0             # how soon a new or returned interface is noticed
+
+
+class NodeConfig(Options):
+    """One peer: everything but its key and its federation."""
+
+    listen: str = "0.0.0.0:0"                   # host:port; port 0 = any free one
+    announce: tuple[str, ...] = ()              # addresses told to others; empty = those of the interfaces
+    status: str = "127.0.0.1:0"                 # loopback only; "" = none
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+    overlay: OverlayConfig = OverlayConfig()
+    aggregation: AggregationConfig = AggregationConfig()
+    round: RoundConfig = RoundConfig()
+    limits: LimitsConfig = LimitsConfig()
+    liveness: LivenessConfig = LivenessConfig()
+    discovery: DiscoveryConfig = DiscoveryConfig()
+
+
+def load(path: Path, section: type[Section]) -> Section:
+    """The section that a TOML file holds.  Raises ConfigError naming the file and the key."""
+    return parse(read_toml(path), section, str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.  Raises ConfigError if it is missing or not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+
+
+def parse(tables: Any, section: type[Section], where: str) -> Section:
+    """`tables` as a section, strictly: unknown keys and wrong types raise ConfigError with their path."""
+    try:
+        return msgspec.convert(tables, section, strict=True)
+    except msgspec.ValidationError as error:
+        reason, _, location = str(error).partition(" - at `$")
+        path = location.rstrip("`").lstrip(".")
+        raise ConfigError(f"{reason[:1].lower()}{reason[1:]} ({where})", path) from None
+
+
+def to_tables(section: msgspec.Struct) -> dict[str, Any]:
+    """The plain tables of a section, for writing TOML or JSON."""
+    tables = msgspec.to_builtins(section)
+    assert isinstance(tables, dict)
+    return tables
+
+
+def to_toml(tables: dict[str, Any], prefix: str = "") -> str:
+    """Tables of strings, numbers, booleans and lists of those, as TOML: the standard library reads it but cannot write it."""
+    plain = {key: value for key, value in tables.items() if not isinstance(value, dict)}
+    lines = [f"{key} = {_toml_value(value)}" for key, value in plain.items()]
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            lines += ["", f"[{prefix}{key}]", to_toml(value, f"{prefix}{key}.").rstrip("\n")]
+    return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml_value, value)) + "]"
+    if isinstance(value, str):
+        return msgspec.json.encode(value).decode()      # a JSON string is a TOML basic string
+    return str(value).lower() if isinstance(value, bool) else repr(value)
