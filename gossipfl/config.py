@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, dataclass_transform
 
 import msgspec
 
@@ -21,6 +21,7 @@ GIB = 1024 * MIB
 Section = TypeVar("Section", bound=msgspec.Struct)
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A section of a configuration file; an unknown key is an error."""
 
@@ -49,10 +50,10 @@ class TrainingConfig(Options):
 class DataConfig(Options):
     """Which examples are mine.  With split = "none" the whole source belongs to this peer."""
 
-    source: str = "digits"                      # "digits", "mnist", or the path of a folder of IDX files, an .npz or a .csv
+    source: str = "digits"                      # digits, mnist, or a path: folder of IDX files, .npz, .csv
     label: str = "label"                        # csv: the column that holds the class
     split: Literal["none", "iid", "dirichlet", "shards", "by_class", "quantity"] = "none"
-    alpha: float = 0.5                          # dirichlet: concentration, small is skewed; quantity: the same over sizes
+    alpha: float = 0.5                          # dirichlet: small is skewed; quantity: the same over sizes
     shards_per_peer: int = 2                    # shards: McMahan et al. 2017, section 3
     classes_per_peer: int = 2                   # by_class
     peers: int = 1                              # into how many parts the source is split ...
@@ -98,7 +99,7 @@ class RoundConfig(Options):
     staleness_rounds_max: int = 8               # guess; my rounds since its newest model, older ones are refused
     evaluate_every: int = 1                     # rounds
     checkpoint_every: int = 1                   # rounds
-    linger_s: float = 20.0                      # after my last round I serve my neighbors until they are done or this long
+    linger_s: float = 20.0                      # after my last round I serve neighbors at most this long
 
 
 class LimitsConfig(Options):
@@ -109,7 +110,7 @@ class LimitsConfig(Options):
     handshake_s: float = 10.0                   # from accept to the end of the handshake
     links_max: int = 64
     send_queue_bytes_max: int = 4 * MIB         # control frames waiting for one slow link
-    bulk_frames_max: int = 8192                 # chunk records waiting for one slow link: they hold no copy of the payload
+    bulk_frames_max: int = 8192                 # chunk records waiting for one slow link
     control_bytes_max: int = 60 * KIB           # one control message
     control_rate_per_s: float = 200.0           # control messages of one peer, refilling a bucket of ...
     control_burst: int = 2000                   # ... this depth
@@ -197,7 +198,7 @@ def to_tables(section: msgspec.Struct) -> dict[str, Any]:
 
 
 def to_toml(tables: dict[str, Any], prefix: str = "") -> str:
-    """Tables of strings, numbers, booleans and lists of those, as TOML: the standard library reads it but cannot write it."""
+    """Tables of strings, numbers, booleans and lists of those, as TOML (the standard library only reads it)."""
     plain = {key: value for key, value in tables.items() if not isinstance(value, dict)}
     lines = [f"{key} = {_toml_value(value)}" for key, value in plain.items()]
     for key, value in tables.items():

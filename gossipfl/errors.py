@@ -18,7 +18,7 @@ class GossipflError(Exception):
 
 
 class UserError(GossipflError):
-    """The user's turn.  The message is one sentence that names the remedy; the command line prints it and exits with 2."""
+    """The user's turn.  The message is one sentence that names the remedy, printed by the command line; exit 2."""
 
 
 class ConfigError(UserError):

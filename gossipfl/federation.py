@@ -87,7 +87,7 @@ def load(path: Path) -> Federation:
         _check_hex(getattr(federation, field), bytes_needed, field, optional=field == "key")
     mode = path.stat().st_mode & 0o777
     if federation.key and mode & 0o077:
-        raise StateError(f"{path} holds the federation's key and can be read by others (mode {mode:04o}); run: chmod 600 {path}")
+        raise StateError(f"others can read the federation's key in {path} (mode {mode:04o}); run: chmod 600 {path}")
     return federation
 
 

@@ -18,7 +18,7 @@ import nacl.exceptions
 from gossipfl.errors import ConfigError, PeerError, StateError
 
 SIGNATURE_BYTES = 64
-_PUBLIC_PREFIX = bytes.fromhex("0024" "08011220")        # multihash(identity, 36 bytes) of protobuf(type=Ed25519, 32 bytes)
+_PUBLIC_PREFIX = bytes.fromhex("0024" "08011220")        # identity multihash of protobuf(Ed25519, 32 bytes)
 _PRIVATE_PREFIX = bytes.fromhex("08011240")              # protobuf(type=Ed25519, 64 bytes: seed, public key)
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _PEER_ID_CHARACTERS = 52
@@ -50,7 +50,7 @@ class PeerId(bytes):
         """The peer named by a ``12D3KooW...`` string.  Raises ConfigError: people type these."""
         raw = _base58_decode(text) if len(text) == _PEER_ID_CHARACTERS else None
         if raw is None or len(raw) != 38 or not raw.startswith(_PUBLIC_PREFIX):
-            raise ConfigError(f"{text!r} is not a peer ID; one has {_PEER_ID_CHARACTERS} characters and starts with 12D3KooW")
+            raise ConfigError(f"{text!r} is no peer ID: those have {_PEER_ID_CHARACTERS} characters, 12D3KooW first")
         try:
             return cls(raw[len(_PUBLIC_PREFIX) :])
         except BadKey as error:
@@ -108,7 +108,7 @@ class Identity:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
-            raise StateError(f"{path} exists; a key is never overwritten, so move it away or name another file") from None
+            raise StateError(f"{path} exists and no key is overwritten: move it away or name another file") from None
         with os.fdopen(descriptor, "wb") as file:
             file.write(_PRIVATE_PREFIX + self.seed + self.peer_id)
             file.flush()
@@ -123,10 +123,10 @@ class Identity:
         except OSError as error:
             raise StateError(f"cannot read the key file {path}: {error.strerror}") from None
         if mode & 0o077:
-            raise StateError(f"the key file {path} can be read by others (mode {mode & 0o777:04o}); run: chmod 600 {path}")
+            raise StateError(f"others can read the key file {path} (mode {mode & 0o777:04o}); run: chmod 600 {path}")
         seed, public = raw[4:36], raw[36:]
         if len(raw) != 68 or not raw.startswith(_PRIVATE_PREFIX) or cls.from_seed(seed).peer_id != public:
-            raise StateError(f"{path} is not an Ed25519 key file of this program; restore it from a backup or make a new one")
+            raise StateError(f"{path} is not a key file of this program; restore it from a backup or make a new one")
         return cls.from_seed(seed)
 
 

@@ -42,7 +42,7 @@ class Payload:
 class Piece(NamedTuple):
     """A part of one chunk, as one frame carries it."""
 
-    index: int
+    chunk: int
     offset: int
     data: bytes | memoryview
 
@@ -75,7 +75,7 @@ def verify_chunk(data: bytes | memoryview, expected: bytes) -> bool:
 
 
 def pieces(payload: Payload, index: int) -> Iterator[bytes]:
-    """The frame bodies that carry chunk `index`, made one at a time so that a slow link holds no copy of the payload."""
+    """The frame bodies that carry chunk `index`, made one at a time so that a slow link holds no copy."""
     start = index * payload.chunk_bytes
     chunk = memoryview(payload.data)[start : start + payload.chunk_bytes]
     for offset in range(0, len(chunk), PIECE_BYTES_MAX):
@@ -86,5 +86,5 @@ def parse_piece(body: bytes | memoryview) -> Piece:
     """The piece in a CHUNK frame's body.  Raises BadChunk if it is too short to be one."""
     if len(body) <= _HEADER.size:
         raise BadChunk(f"a chunk frame of {len(body)} bytes carries nothing")
-    index, offset = _HEADER.unpack_from(body)
-    return Piece(index, offset, memoryview(body)[_HEADER.size :])
+    chunk, offset = _HEADER.unpack_from(body)
+    return Piece(chunk, offset, memoryview(body)[_HEADER.size :])

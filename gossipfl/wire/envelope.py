@@ -34,7 +34,7 @@ def seal(identity: Identity, domain: bytes, payload: bytes) -> bytes:
 
 
 def open_(domain: bytes, envelope: bytes, bytes_max: int) -> Opened:
-    """The signer and payload of `envelope`.  Raises BadEnvelope, BadKey or BadSignature; reads nothing inside before."""
+    """The signer and payload of `envelope`.  Raises BadEnvelope, BadKey or BadSignature before reading inside."""
     if not HEADER_BYTES < len(envelope) <= bytes_max:
         raise BadEnvelope(f"an envelope of {len(envelope)} bytes; allowed are {HEADER_BYTES + 1} to {bytes_max}")
     signer, signature, payload = PeerId(envelope[:32]), envelope[32:HEADER_BYTES], envelope[HEADER_BYTES:]

@@ -7,7 +7,7 @@ the envelope it came in, because that is what is passed on, stored and shown as 
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Generic, NamedTuple, TypeVar
+from typing import Annotated, Generic, NamedTuple, TypeVar, dataclass_transform
 
 import msgpack
 import msgspec
@@ -24,6 +24,7 @@ MANIFEST_BYTES_MAX = 2 * KIB
 Sequence = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
 

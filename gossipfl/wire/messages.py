@@ -8,7 +8,7 @@ unknown types below are an error.  The meaning of a field never changes; a new m
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, dataclass_transform
 
 import msgpack
 import msgspec
@@ -47,6 +47,7 @@ class CloseCode(IntEnum):
     IDLE = 9
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one control frame says."""
 
@@ -188,7 +189,7 @@ def parse(body: bytes | memoryview, schema: type[T], bytes_max: int) -> T:
         return msgspec.convert(tables, schema, strict=True)
     except BadMessage:
         raise
-    except Exception as error:      # msgpack raises whatever its C code meets: ValueError, OverflowError, StackError ...
+    except Exception as error:      # msgpack raises what its C code meets: ValueError, OverflowError ...
         raise BadMessage(f"{schema.__name__}: {str(error)[:200]}") from None
 
 
