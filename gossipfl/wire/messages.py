@@ -56,12 +56,12 @@ class Hello(Message):
     """The first message of each side."""
 
     versions: tuple[Unsigned, Unsigned]
-    capabilities: Annotated[tuple[Text, ...], msgspec.Meta(max_length=64)] = ()
     federation: Hash
     terms: Hash
     summary: Text                                        # the terms in words, for the other's log
     boot: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
     record: bytes                                        # envelope of the sender's own peer record
+    capabilities: Annotated[tuple[Text, ...], msgspec.Meta(max_length=64)] = ()
 
 
 class Ping(Message):
