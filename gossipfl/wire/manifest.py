@@ -21,7 +21,7 @@ from gossipfl.wire.messages import BadMessage, Hash, Key, Text, Unsigned, parse
 T = TypeVar("T")
 
 MANIFEST_BYTES_MAX = 2 * KIB
-Sequence = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)

@@ -24,7 +24,7 @@ _STRING_CHARACTERS_MAX = 256
 
 Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Text = Annotated[str, msgspec.Meta(max_length=_STRING_CHARACTERS_MAX)]
-Unsigned = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Unsigned = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Key = Hash
 
 
