@@ -186,7 +186,8 @@ def parse(body: bytes | memoryview, schema: type[T], bytes_max: int) -> T:
             body, raw=False, strict_map_key=True, object_pairs_hook=_unique, ext_hook=_no_extension,
             max_str_len=bytes_max, max_bin_len=bytes_max, max_array_len=4096, max_map_len=256, max_ext_len=0,
         )  # fmt: skip
-        return msgspec.convert(tables, schema, strict=True)
+        # bytes are bytes: left to itself msgspec would also take them as base64 text, a second spelling of one message.
+        return msgspec.convert(tables, schema, strict=True, builtin_types=(bytes,))
     except BadMessage:
         raise
     except Exception as error:      # msgpack raises what its C code meets: ValueError, OverflowError ...

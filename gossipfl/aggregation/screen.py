@@ -1,0 +1,55 @@
+"""Which neighbors' differences are numbers that a rule may see: finite, and not absurdly far away.
+
+This is the last check of what a peer sent and the first of what it means: no rule sees a row that fails it.  The bound
+is no defense (rules are), it keeps float32 arithmetic meaningful and catches broken peers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from gossipfl.aggregation.rule import Vector
+
+_SPAN = 1_048_576                                        # numbers summed in float32 before the sum goes to a float
+
+
+class Screened(NamedTuple):
+    """The verdict on each row."""
+
+    keep: npt.NDArray[np.bool_]                          # (n,)
+    reasons: list[str | None]                            # why a row was refused, None where it was not
+
+
+def screen(z: Vector, own_norm: float, distance_ratio_max: float) -> Screened:
+    """Keep row z_j (of n, d) if it is finite and |z_j| <= distance_ratio_max * (1 + own_norm)."""
+    limit = distance_ratio_max * (1 + own_norm)
+    reasons = [_reason(norm(row), limit) for row in z]
+    return Screened(np.array([reason is None for reason in reasons], bool), reasons)
+
+
+def _reason(distance: float, limit: float) -> str | None:
+    if not math.isfinite(distance):
+        return "numbers that are not finite"
+    return f"distance {distance:.3g} over the limit of {limit:.3g}" if distance > limit else None
+
+
+def norm(x: Vector) -> float:
+    """The length of x, (d,); nan or inf if and only if a number in x is.
+
+    One pass in float32, at the speed of memory.  Where squares overflow, a second one in float64, in which no square
+    of a float32 does.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = sum(float(np.dot(part, part)) for part in _parts(x))
+        if not math.isfinite(squares):
+            wide = (part.astype(np.float64) for part in _parts(x))
+            squares = sum(float(np.dot(part, part)) for part in wide)
+    return math.sqrt(squares)
+
+
+def _parts(x: Vector) -> list[Vector]:
+    return [x[start : start + _SPAN] for start in range(0, len(x), _SPAN)]

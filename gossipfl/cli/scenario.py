@@ -1,0 +1,68 @@
+"""`gossipfl scenario`: run many peers on one machine as one file says, list and show such files."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Run, list or show scenarios.", no_args_is_help=True, rich_markup_mode=None)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+File = Annotated[str, typer.Argument(metavar="FILE", help="A .toml file, or the name of a shipped scenario.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as aggregation.rule=mean; may be repeated.")
+]
+
+
+@app.command()
+def run(
+    file: File,
+    engine: Annotated[str | None, typer.Option(help="processes, virtual or array, instead of the file's.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where report.json and each peer's log go.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the scenario's first one.")] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a scenario and report what came of it.  Exit code 1 if it missed what the file expects."""
+    from gossipfl.scenario import library, progress, spec, summary
+    from gossipfl.scenario.run import run as run_scenario
+
+    own = (f"scenario.engine={engine}",) if engine is not None else ()
+    scenario = spec.load(library.find(file), (*(overrides or ()), *own))
+    out = out if out is not None else Path("runs") / time.strftime(f"{scenario.scenario.name}-%Y%m%d-%H%M%S")
+    with progress.on_stderr(scenario) as view:
+        report = run_scenario(scenario, out, seed, view)
+    typer.echo(json.dumps(report) if as_json else summary.text(report, out))
+    sys.exit(1 if report["missed"] else 0)
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the shipped scenarios with the first line of their story."""
+    from gossipfl.scenario import library
+
+    stories = {name: library.story(library.find(name)) for name in library.names()}
+    if as_json:
+        typer.echo(json.dumps(stories))
+        return
+    for name, story in stories.items():
+        typer.echo(f"{name:<16} {story.partition(chr(10))[0]}")
+
+
+@app.command()
+def show(file: File, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Print a scenario file, or as JSON what it means with every default filled in."""
+    from gossipfl.config import to_tables
+    from gossipfl.scenario import library, spec
+
+    path = library.find(file)
+    scenario = spec.load(path, tuple(overrides or ()))
+    if as_json or overrides:
+        typer.echo(json.dumps(to_tables(scenario), indent=None if as_json else 2))
+    else:
+        typer.echo(path.read_text(encoding="utf-8").rstrip("\n"))

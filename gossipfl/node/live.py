@@ -1,0 +1,144 @@
+"""The one-screen live view of a node: who I am, how well I do, who I average with, what just happened.
+
+`render` is a pure function of the daemon's view; `show` draws it on a terminal once a second.  Ignores how the view
+comes about (node/daemon.py).  Whatever peers wrote is shown as plain text, never read as markup.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group
+    from rich.table import Table
+    from rich.text import Text
+
+REFRESH_S = 1.0
+NEIGHBORS_SHOWN_MAX = 16
+EVENTS_SHOWN_MAX = 8
+SPARKS_MAX = 48                                  # rounds
+_SPARKS = "▁▂▃▄▅▆▇█"
+
+
+def render(view: dict[str, Any]) -> Group:
+    """The screen of a view (see node/status.py for its pages); anything the view lacks is shown as a dash."""
+    from rich.console import Group
+    from rich.panel import Panel
+
+    status = view["status"]
+    title = f"gossipfl {status['short']} in {status['federation']}"
+    return Group(
+        Panel(_summary(status), title=_plain(title), title_align="left"),
+        _neighbors_table(view["peers"]),
+        _plain("\n".join(view.get("events", [])[-EVENTS_SHOWN_MAX:])),
+    )
+
+
+async def show(view: Callable[[], dict[str, Any]], console: Console | None = None, every_s: float = REFRESH_S) -> None:
+    """Draw `view()` until cancelled, and leave the last screen standing.
+
+    The view is taken on the event loop, where it is true; drawing takes milliseconds and happens in a thread.
+    """
+    from rich.live import Live
+
+    live = Live(render(view()), console=console, auto_refresh=False)
+    with live:
+        while True:
+            await asyncio.to_thread(live.update, render(view()), refresh=True)
+            await asyncio.sleep(every_s)
+
+
+def sparkline(values: list[float | None]) -> str:
+    """One character per value, scaled between the lowest and the highest; a blank where there is none."""
+    known = [value for value in values if value is not None]
+    low, span = min(known, default=0.0), max(known, default=0.0) - min(known, default=0.0)
+    top = len(_SPARKS) - 1
+    return "".join(
+        " " if value is None else _SPARKS[round((value - low) / span * top) if span > 0 else top] for value in values
+    )
+
+
+def amount(count: float | None) -> str:
+    """Bytes for human eyes: ``1.5 MB``."""
+    if count is None:
+        return "-"
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _summary(status: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    for label, text in _facts(status):
+        table.add_row(_plain(label), _plain(text))
+    return table
+
+
+def _facts(status: dict[str, Any]) -> list[tuple[str, str]]:
+    updates, rounds = status.get("updates") or {}, status.get("rounds")
+    outcomes = ", ".join(f"{updates.get(key, 0)} {key}" for key in ("expected", "heard", "late", "refused"))
+    lag = (status.get("loop_lag_ms") or {}).get("p99")
+    return [
+        ("training", f"{status.get('model', '-')}, rule {status.get('rule', '-')}, codec {status.get('codec', '-')}"),
+        ("round", f"{status.get('round', '-')} of {rounds or 'endless'}, {status.get('phase', '-')}"),
+        ("accuracy", f"{_percent(status.get('accuracy'))}  {sparkline(status.get('history', [])[-SPARKS_MAX:])}"),
+        ("updates", outcomes),
+        ("peers", f"{status.get('neighbors', 0)} neighbors, {status.get('links', 0)} links, "
+                  f"{status.get('known_peers', 0)} in the directory"),
+        ("traffic", f"{amount(status.get('bytes_sent'))} sent, {amount(status.get('bytes_received'))} received"),
+        ("machine", f"{_number(status.get('rss_mb'), 'MB')} resident, loop lag {_number(lag, 'ms')} (p99)"),
+    ]
+
+
+def _neighbors_table(peers: list[dict[str, Any]]) -> Table:
+    """Neighbors first, then other links; a peer known only from the directory is counted, not shown."""
+    from rich.table import Table
+
+    table = Table(title_justify="left")
+    for column in ("peer", "state", "round", "stale", "sent", "received", "strikes"):
+        table.add_column(column, justify="left" if column in ("peer", "state") else "right")
+    shown = sorted((p for p in peers if p["neighbor"] or p["linked"] or p["banned"]), key=_order)
+    for peer in shown[:NEIGHBORS_SHOWN_MAX]:
+        cells = (
+            peer["short"], _state(peer), _number(peer.get("round")), _number(peer.get("staleness_rounds")),
+            amount(peer.get("bytes_sent")), amount(peer.get("bytes_received")), _number(peer.get("strikes")),
+        )
+        table.add_row(*map(_plain, cells))
+    if len(shown) > NEIGHBORS_SHOWN_MAX:
+        table.caption = f"and {len(shown) - NEIGHBORS_SHOWN_MAX} more"
+    return table
+
+
+def _order(peer: dict[str, Any]) -> tuple[bool, bool, str]:
+    return not peer["neighbor"], not peer["linked"], peer["short"]
+
+
+def _state(peer: dict[str, Any]) -> str:
+    if peer["banned"]:
+        return "banned"
+    role = "neighbor" if peer["neighbor"] else "link"
+    if not peer["linked"]:
+        return f"{role}, away"
+    return f"{role}, dialed" if peer.get("dialed_by_me") else role
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def _number(value: float | None, unit: str = "") -> str:
+    if value is None:
+        return "-"
+    return f"{value:g} {unit}".rstrip() if isinstance(value, int) else f"{value:.1f} {unit}".rstrip()
+
+
+def _plain(text: str) -> Text:
+    from rich.text import Text
+
+    return Text("".join(character if character.isprintable() or character == "\n" else "?" for character in text))

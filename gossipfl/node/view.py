@@ -1,0 +1,94 @@
+"""What a node shows of itself: the tables behind the status pages, `gossipfl status` and the live screen."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from gossipfl.identity import PeerId
+from gossipfl.node.history import resident_mb
+
+if TYPE_CHECKING:
+    from gossipfl.node.daemon import Node
+
+
+def view_of(node: Node) -> dict[str, Any]:
+    """Status, peers, topology and newest events, as plain data for JSON."""
+    return {
+        "status": _status(node),
+        "peers": [_peer(node, peer) for peer in _known(node)],
+        "topology": _topology(node),
+        "events": node.recent.lines,
+    }
+
+
+def _status(node: Node) -> dict[str, Any]:
+    history, round_, membership = node.history, node.peer.averaging.round, node.peer.membership
+    last, links = history.last, list(node.links.values())
+    control = sum(link.control_bytes_sent for link in links)
+    sent = history.bytes_sent(links)
+    return {
+        "peer_id": str(node.identity.peer_id),
+        "short": node.identity.peer_id.short,
+        "federation": node.federation.name,
+        "model": node.federation.summary,
+        "rule": node.options.aggregation.rule,
+        "codec": node.federation.codec,
+        "round": round_.number,
+        "rounds": round_.options.rounds,
+        "phase": round_.phase.value,
+        "accuracy": last.accuracy if last is not None else None,
+        "loss": last.loss if last is not None else None,
+        "distance": last.distance if last is not None else None,
+        "listen": list(node.addresses),
+        "uptime_s": time.time() - node.started_at,
+        "neighbors": len(membership.view.neighbors),
+        "links": len(membership.links.by_peer),
+        "known_peers": len(membership.directory.records),
+        "bytes_sent": sent,
+        "bytes_sent_by_kind": {"control": control, "bulk": max(sent - control, 0)},
+        "bytes_received": history.bytes_received(links),
+        "updates": dict(history.updates),
+        "loop_lag_ms": history.lag_ms(),
+        "rss_mb": resident_mb(),
+        "history": list(history.accuracies),
+    }
+
+
+def _known(node: Node) -> list[PeerId]:
+    membership = node.peer.membership
+    return sorted(set(membership.directory.others) | set(membership.links.by_peer))
+
+
+def _peer(node: Node, peer: PeerId) -> dict[str, Any]:
+    membership, round_ = node.peer.membership, node.peer.averaging.round
+    link = membership.links.by_peer.get(peer)
+    wire = node.links.get(link.number) if link is not None else None
+    pace = round_.paces.get(peer)
+    record = membership.directory.records.get(peer)
+    manners = membership.links.manners.get(peer)
+    heard = pace is not None and pace.arrived_at is not None
+    return {
+        "id": str(peer),
+        "short": peer.short,
+        "linked": link is not None,
+        "neighbor": peer in membership.view.neighbors,
+        "dialed_by_me": link.dialed if link is not None else None,
+        "round": pace.round if pace is not None else None,
+        "staleness_rounds": round_.number - pace.refreshed if pace is not None and heard else None,
+        "interval_s": pace.interval_s if pace is not None else None,
+        "addresses": list(record.document.addresses) if record is not None else [],
+        "bytes_sent": wire.bytes_sent if wire is not None else 0,
+        "bytes_received": wire.bytes_received if wire is not None else 0,
+        "strikes": manners.strikes if manners is not None else 0,
+        "banned": membership.links.is_banned(peer, time.time()),
+    }
+
+
+def _topology(node: Node) -> dict[str, Any]:
+    both, one = node.peer.membership.directory.edges()
+    return {
+        "nodes": [str(peer) for peer in sorted(node.peer.membership.directory.records)],
+        "edges": [[str(a), str(b)] for a, b in both],
+        "claimed": [[str(a), str(b)] for a, b in one],
+    }

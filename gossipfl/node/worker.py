@@ -1,0 +1,154 @@
+"""The work of one peer's learning thread: train, encode, mix, evaluate.
+
+    train   x_half = learner.train();  payload = encode(x_half - p);  p <- p + decode(payload)
+    mix     p_j <- p_j + decode(update);  z_j = p_j - p;  x = x_half + gamma * rule(screen(z))
+
+Every method runs in that one thread, so nothing here is locked; `own` alone is read by another (the snapshot), and is
+replaced, never changed.  When to do what is decided in protocol/, what is kept of it in daemon.py.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gossipfl import aggregation
+from gossipfl.codec import CODECS
+from gossipfl.codec.public_model import PublicModel, snapshot_bytes
+from gossipfl.config import AggregationConfig, NodeConfig
+from gossipfl.errors import PeerError, TooFewPeers
+from gossipfl.federation import Federation
+from gossipfl.identity import PeerId
+from gossipfl.learning.learner import Learner, Metrics, Resumable
+from gossipfl.learning.sketch import sketch
+from gossipfl.protocol.events import Contribution, Mix, Mixed, SnapshotReady, Trained, Update
+from gossipfl.wire.chunks import cut
+from gossipfl.wire.manifest import genesis_state, next_state
+
+_STATE_PREFIX = "state."             # of the learner's own tensors in a checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a mixing was like, for the history."""
+
+    mixed: Mixed
+    metrics: Metrics | None
+    train_loss: float | None
+    refused: dict[PeerId, str]       # screened out or broken, and why
+    distance: float | None           # root mean square over neighbors of |p_j - p|
+    sketch: bytes
+    told: tuple[str, ...] = ()       # what the log should say
+
+
+@dataclass(slots=True)
+class Worker:
+    """A learner and the public models around it."""
+
+    learner: Learner
+    federation: Federation
+    options: NodeConfig
+    own: PublicModel = field(init=False)
+    _genesis: PublicModel = field(init=False)
+    _models: dict[PeerId, PublicModel] = field(default_factory=dict)
+    _train_loss: float | None = None
+
+    def __post_init__(self) -> None:
+        self._genesis = self.own = PublicModel(self.learner.vector(), genesis_state(self.federation.terms))
+
+    # ---------------------------------------------------------------------------------------- checkpoints
+
+    def checkpoint(self, round_: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Tensors and facts from which `resume` goes on with `round_`."""
+        state = self.learner.state() if isinstance(self.learner, Resumable) else {}
+        tensors = {"vector": self.learner.vector(), "public": self.own.vector}
+        tensors |= {_STATE_PREFIX + name: np.asarray(array) for name, array in state.items()}
+        return tensors, {"round": str(round_), "state": self.own.state.hex(), "terms": self.federation.terms.hex()}
+
+    def resume(self, tensors: dict[str, np.ndarray], about: dict[str, str]) -> int:
+        """Take a checkpoint back; returns the round to go on with."""
+        self.learner.load(tensors["vector"])
+        if isinstance(self.learner, Resumable):
+            prefixed = tensors.items()
+            self.learner.restore({n.removeprefix(_STATE_PREFIX): t for n, t in prefixed if n.startswith(_STATE_PREFIX)})
+        self.own = PublicModel(tensors["public"], bytes.fromhex(about["state"]))
+        return int(about["round"])
+
+    # ----------------------------------------------------------------------------------------------- work
+
+    def train(self, round_: int) -> Trained:
+        """The local steps of a round, and the payload that brings my public model up to them."""
+        started = time.perf_counter()
+        report = self.learner.train(round_)
+        self._train_loss = report.loss
+        codec = CODECS[self.federation.codec]
+        payload = cut(codec.encode(self.own.difference(self.learner.vector())))
+        # I add what my neighbors will add, not what I meant: what the codec lost stays in the next difference.
+        self.own = self.own.advance(codec.decode(payload.data, self.own.size), next_state(self.own.state, payload.root))
+        return Trained(round_, payload, report.examples, time.perf_counter() - started)
+
+    def take_snapshot(self) -> SnapshotReady:
+        """My whole public model as a payload.  May run in any thread."""
+        own = self.own
+        return SnapshotReady(own.state, cut(snapshot_bytes(own)))
+
+    def mix(self, effect: Mix) -> Outcome:
+        """Bring the neighbors' public models up to date and let the rule move mine."""
+        started = time.perf_counter()
+        broken = {c.peer: why for c in effect.contributions if (why := self._follow(c)) is not None}
+        present = [c for c in effect.contributions if c.weight > 0 and c.peer in self._models]
+        z = aggregation.differences(self.own.vector, [self._models[c.peer].vector for c in present])
+        screened = aggregation.screen(z, aggregation.norm(self.own.vector), self._rules.distance_ratio_max)
+        reasons = {c.peer: why for c, why in zip(present, screened.reasons, strict=True) if why is not None}
+        z, kept = z[screened.keep], [c for c, keep in zip(present, screened.keep, strict=True) if keep]
+        told = self._move(z, np.array([c.weight for c in kept], np.float32))
+        metrics = self.learner.evaluate() if self._is_due(effect.round) else None
+        mixed = Mixed(effect.round, time.perf_counter() - started, broken)
+        distance = float(np.sqrt(np.mean([aggregation.norm(row) ** 2 for row in z]))) if len(z) else None
+        moved = sketch(self.learner.vector(), self.federation.seed).tobytes()
+        return Outcome(mixed, metrics, self._train_loss, broken | reasons, distance, moved, told)
+
+    def forget(self, peer: PeerId) -> None:
+        self._models.pop(peer, None)
+
+    @property
+    def _rules(self) -> AggregationConfig:
+        return self.options.aggregation
+
+    def _follow(self, contribution: Contribution) -> str | None:
+        """Apply a neighbor's updates to its public model.  Returns why not, if one cannot be decoded."""
+        peer = contribution.peer
+        try:
+            for update in contribution.updates:
+                self._models[peer] = self._applied(self._models.get(peer, self._genesis), update)
+        except PeerError as error:
+            self._models.pop(peer, None)
+            return str(error)
+        return None
+
+    def _applied(self, model: PublicModel, update: Update) -> PublicModel:
+        if update.manifest.kind == "snapshot":
+            return model.replaced(update.data, update.manifest.state)
+        delta = CODECS[self.federation.codec].decode(update.data, model.size)
+        return model.advance(delta, next_state(update.manifest.base, update.manifest.root))
+
+    def _move(self, z: np.ndarray, w: np.ndarray) -> tuple[str, ...]:
+        """x = x_half + gamma * correction.  With too few models my own stays as it is, and the log says so."""
+        rules = self._rules
+        if not len(z):
+            return ("= no neighbor's model to mix",)
+        try:
+            budget = aggregation.Budget(rules.byzantine_max, rules.clip_radius)
+            correction = aggregation.mix(z, w, rules.rule, budget)
+        except TooFewPeers as error:
+            return (f"! not mixed: {error}",)
+        step = np.asarray(correction.vector, np.float32) * np.float32(rules.gamma)
+        self.learner.load(np.add(self.learner.vector(), step, dtype=np.float32))
+        return ()
+
+    def _is_due(self, round_: int) -> bool:
+        options = self.options.round
+        is_last = bool(options.rounds) and round_ + 1 >= options.rounds
+        return is_last or round_ % max(options.evaluate_every, 1) == 0

@@ -1,0 +1,171 @@
+"""Every signed peer record, held alike by all peers.
+
+A record says where its signer can be reached and who it averages with; sequences never go back, so the newest wins.
+News travels eagerly to a few links, and anti-entropy mends what news missed: sixteen bucket hashes, then a summary of
+the buckets that differ, then the records themselves.  So a newcomer learns everybody from anybody, and any one peer can
+show the whole topology: an edge counts where both ends claim it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from gossipfl.config import LimitsConfig
+from gossipfl.errors import PeerError
+from gossipfl.federation import Federation
+from gossipfl.identity import Identity, PeerId
+from gossipfl.protocol.events import Dice, Effect, KeepRecord, Send, Story
+from gossipfl.wire.manifest import PeerRecord, Signed, open_record, sign_record
+from gossipfl.wire.messages import Digest, Records, Summary
+
+_BUCKETS = 16
+_RECORDS_PER_MESSAGE = 16
+_ENTRIES_PER_SUMMARY = 1024
+_NEWS_FANOUT = 3                     # links that hear of a new record at once; anti-entropy reaches the rest
+_NEWS_DELAY_S = 0.1                  # news is gathered for so long
+_OWN_DELAY_S = 0.3                   # my own record waits for my neighborhood to settle
+
+
+class WrongFederation(PeerError):
+    """A record of a federation that is not ours."""
+
+
+class Directory:
+    """The records of all peers, mine included."""
+
+    def __init__(
+        self, identity: Identity, federation: Federation, boot: bytes, limits: LimitsConfig, dice: Dice
+    ) -> None:
+        self._identity, self._federation, self._boot = identity, federation, boot
+        self._limits, self._dice = limits, dice
+        self.me = identity.peer_id
+        self.records: dict[PeerId, Signed[PeerRecord]] = {}
+        self._news: dict[PeerId, int | None] = {}        # peer -> link that told me, None if I know it first hand
+        self._own_due = float("inf")
+        self._news_due = float("inf")
+
+    @property
+    def due(self) -> float:
+        return min(self._own_due, self._news_due)
+
+    @property
+    def others(self) -> list[PeerId]:
+        return [peer for peer in self.records if peer != self.me]
+
+    def write_own(self, sequence: int, addresses: tuple[str, ...], neighbors: Iterable[PeerId], round_: int) -> Effect:
+        """Sign a new record of mine and put it among the news."""
+        record = PeerRecord(
+            federation=self._federation.fingerprint, sequence=sequence, boot=self._boot, addresses=addresses[:16],
+            neighbors=tuple(sorted(bytes(peer) for peer in neighbors))[:64], round=round_,
+        )  # fmt: skip
+        signed = self.records[self.me] = sign_record(self._identity, record)
+        self._own_due = float("inf")
+        self._news[self.me], self._news_due = None, 0.0
+        return KeepRecord(signed)
+
+    def own_changed(self, now: float) -> None:
+        """My neighbors changed: write my record again, but not for each of them."""
+        self._own_due = min(self._own_due, now + _OWN_DELAY_S)
+
+    def own_is_due(self, now: float) -> bool:
+        return now >= self._own_due
+
+    def offer(self, envelope: bytes, source: int | None, now: float) -> list[Effect]:
+        """Take a record that a peer sent.  Raises PeerError if it does not verify.
+
+        What I hold already is recognised by its bytes, before the cost of a signature.
+        """
+        signer = envelope[:32]
+        held = self.records.get(signer) if len(signer) == 32 else None       # type: ignore[call-overload]
+        if held is not None and held.envelope == envelope:
+            return []
+        signed = open_record(envelope, self._limits.record_bytes_max)
+        if signed.document.federation != self._federation.fingerprint:
+            raise WrongFederation(f"{signed.signer.short}'s record names another federation")
+        if held is not None and held.document.sequence >= signed.document.sequence:
+            return []
+        if held is None and len(self.records) >= self._limits.directory_records_max:
+            return [Story("!", f"directory is full at {len(self.records)} records; {signed.signer.short} left out")]
+        return self._take(signed, source, now)
+
+    def own_sequence_elsewhere(self, envelope: bytes) -> int | None:
+        """The sequence of a record of mine that I do not remember writing: a restored backup must jump above it."""
+        if envelope[:32] != self.me:
+            return None
+        signed = open_record(envelope, self._limits.record_bytes_max)
+        mine = self.records.get(self.me)
+        ahead = mine is None or signed.document.sequence > mine.document.sequence
+        return signed.document.sequence if ahead else None
+
+    def spread(self, links: list[int], now: float) -> list[Effect]:
+        """Send the gathered news: mine to every link, others' to a few."""
+        if now < self._news_due:
+            return []
+        effects: list[Effect] = []
+        few = self._dice.sample(links, min(_NEWS_FANOUT, len(links)))
+        for link in links:
+            heard = [
+                self.records[peer].envelope for peer, source in self._news.items()
+                if source != link and (peer == self.me or link in few)
+            ]  # fmt: skip
+            effects += _in_messages(link, heard)
+        self._news.clear()
+        self._news_due = float("inf")
+        return effects
+
+    def digest(self) -> Digest:
+        return Digest(buckets=tuple(self._bucket_hash(bucket) for bucket in range(_BUCKETS)))
+
+    def compare(self, link: int, digest: Digest) -> list[Effect]:
+        """Summaries of the buckets in which `digest` differs from mine."""
+        return [
+            Send(link, self._summary(bucket, answer=False))
+            for bucket, theirs in enumerate(digest.buckets)
+            if theirs != self._bucket_hash(bucket)
+        ]
+
+    def reconcile(self, link: int, summary: Summary) -> list[Effect]:
+        """Send what they lack; say what I hold if I lack something too."""
+        theirs = dict(summary.entries)
+        mine = {peer: self.records[peer].document.sequence for peer in self._bucket(summary.bucket)}
+        they_lack = [self.records[peer].envelope for peer, sequence in mine.items() if theirs.get(peer, -1) < sequence]
+        i_lack = any(mine.get(peer, -1) < sequence for peer, sequence in theirs.items())   # type: ignore[call-overload]
+        effects = _in_messages(link, they_lack)
+        if i_lack and not summary.answer:
+            effects.append(Send(link, self._summary(summary.bucket, answer=True)))
+        return effects
+
+    def edges(self) -> tuple[list[tuple[PeerId, PeerId]], list[tuple[PeerId, PeerId]]]:
+        """Edges that both ends claim, and those that only one does."""
+        known = {bytes(peer): peer for peer in self.records}      # a claimed key that signed nothing may be none
+        claims = {
+            (peer, known[other]) for peer, r in self.records.items() for other in r.document.neighbors if other in known
+        }
+        both = sorted((a, b) for a, b in claims if a < b and (b, a) in claims)
+        one = sorted((a, b) for a, b in claims if (b, a) not in claims)
+        return both, one
+
+    def _take(self, signed: Signed[PeerRecord], source: int | None, now: float) -> list[Effect]:
+        self.records[signed.signer] = signed
+        self._news[signed.signer] = source
+        self._news_due = min(self._news_due, now + _NEWS_DELAY_S)
+        return [KeepRecord(signed)]
+
+    def _bucket(self, bucket: int) -> list[PeerId]:
+        # An Ed25519 key is uniform enough in its first byte; liars who grind theirs only lengthen one summary.
+        return sorted(peer for peer in self.records if peer[0] % _BUCKETS == bucket)[:_ENTRIES_PER_SUMMARY]
+
+    def _bucket_hash(self, bucket: int) -> bytes:
+        held = ((peer, self.records[peer].document.sequence) for peer in self._bucket(bucket))
+        content = b"".join(peer + sequence.to_bytes(8, "big") for peer, sequence in held)
+        return hashlib.sha256(b"gossipfl/1/bucket\0" + content).digest()
+
+    def _summary(self, bucket: int, *, answer: bool) -> Summary:
+        entries = tuple((bytes(peer), self.records[peer].document.sequence) for peer in self._bucket(bucket))
+        return Summary(bucket=bucket, entries=entries, answer=answer)
+
+
+def _in_messages(link: int, envelopes: list[bytes]) -> list[Effect]:
+    starts = range(0, len(envelopes), _RECORDS_PER_MESSAGE)
+    return [Send(link, Records(envelopes=tuple(envelopes[s : s + _RECORDS_PER_MESSAGE]))) for s in starts]

@@ -1,0 +1,228 @@
+"""One peer: membership and averaging behind a single `handle(event, now) -> effects`.
+
+The branching is in `handle` and `_message`.  A peer's broken rule surfaces here as PeerError: its link is closed, the
+strike counted, and everything else goes on.  `now` is in seconds, never goes back, and starts near Unix time.
+"""
+
+from __future__ import annotations
+
+from gossipfl.errors import PeerError
+from gossipfl.identity import PeerId
+from gossipfl.protocol.averaging import Averaging, raised_by
+from gossipfl.protocol.events import (
+    CloseLink,
+    DialFailed,
+    Effect,
+    Event,
+    Finished,
+    Found,
+    LinkDown,
+    LinkUp,
+    Mixed,
+    Ready,
+    Received,
+    Send,
+    SnapshotReady,
+    Stop,
+    Story,
+    Tick,
+    Trained,
+    Verified,
+)
+from gossipfl.protocol.exchange import Equivocation
+from gossipfl.protocol.links import Link
+from gossipfl.protocol.membership import Membership, Sequences, Setup
+from gossipfl.wire import messages
+from gossipfl.wire.messages import CHUNK, CloseCode, Hello, Message
+from gossipfl.wire.records import Frame
+
+_LATE_S = 0.25                       # a Tick that comes later than this finds me, not the others, asleep
+
+
+class OutOfTurn(PeerError):
+    """HELLO must be the first message of a link, and only the first."""
+
+
+class Undecodable(PeerError):
+    """A payload whose bytes are as announced and still no update: its signer meant it so."""
+
+
+class Peer:
+    """All that one peer decides."""
+
+    def __init__(self, setup: Setup, now: float) -> None:
+        self.me = setup.identity.peer_id
+        self._options = setup.options
+        sequences = Sequences(setup.boots)
+        self.averaging = Averaging(
+            setup.identity, setup.federation, setup.options, sequences, dict(setup.sequences)
+        )
+        self.membership = Membership(setup, sequences, self.averaging.met, self.averaging.parted, now)
+        self._links = self.membership.links
+        self._stopped = False
+        self._wake = now
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """What to do about `event`.  Never raises for what a peer or the network did."""
+        match event:
+            case Received(number, frame):
+                effects = self._received(number, frame, now)
+            case Tick():
+                effects = self._tick(now)
+            case LinkUp():
+                effects = self.membership.link_up(event, now)
+            case LinkDown(number, reason):
+                effects = self._link_down(number, reason, now)
+            case Found():
+                self.membership.dialer.found(event, now)
+                effects = []
+            case DialFailed(host, _):
+                self.membership.dialer.failed(host, now)
+                effects = []
+            case Ready():
+                effects = self._ready(event, now)
+            case Trained():
+                effects = self.averaging.trained(event, self.membership.neighbor_links(), now)
+            case SnapshotReady():
+                effects = self.averaging.snapshot_ready(event, now)
+            case Verified():
+                effects = self._verified(event, now)
+            case Mixed():
+                effects = self._mixed(event, now)
+            case Stop():
+                return self._stop()
+        if not self._stopped:
+            effects += self.membership.onward(self.averaging.round.number, now)
+            effects += self.averaging.onward(self.membership.neighbor_links(), now)
+        self._wake = self.wake_at()
+        return effects
+
+    def wake_at(self) -> float:
+        """When a Tick is due, unless something else happens before."""
+        return min(self.membership.due, self.averaging.due)
+
+    # -------------------------------------------------------------------------------------------- frames
+
+    def _received(self, number: int, frame: Frame, now: float) -> list[Effect]:
+        link = self._links.get(number)
+        if link is None:
+            return []                                    # closed by me while this was on its way
+        self._links.heard(link, now)
+        try:
+            if frame.type == CHUNK:
+                return self.averaging.exchange.chunk(link.peer, number, frame)
+            message = messages.decode(frame, self._options.limits.control_bytes_max)
+            return self._message(link, message, frame.id, now) if message is not None else []
+        except PeerError as error:
+            return self._broken(link, error, now)
+
+    def _message(self, link: Link, message: Message, transfer: int, now: float) -> list[Effect]:
+        """Each message to the machine that it concerns.  Raises PeerError."""
+        if isinstance(message, messages.Close):
+            return self.membership.closed_by_them(link, message.code, message.text, now)
+        if (link.hello is None) != isinstance(message, Hello):
+            raise OutOfTurn(f"{type(message).__name__}: HELLO comes first, and once")
+        if link.hello is not None and not self._links.is_established(link):
+            return []                                    # being closed in favor of another; all is said again there
+        exchange, number = self.averaging.exchange, link.number
+        match message:
+            case messages.Hello():
+                return self.membership.greeted(link, message, now)
+            case messages.Ping(nonce=nonce):
+                return [Send(number, messages.Pong(nonce=nonce))]
+            case messages.Pong():
+                self._links.ponged(link, message)
+            case messages.Done():
+                self.averaging.done(link.peer)
+            case messages.Digest():
+                return self.membership.directory.compare(number, message)
+            case messages.Summary():
+                return self.membership.directory.reconcile(number, message)
+            case messages.Records(envelopes=envelopes):
+                return self.membership.records_told(envelopes, number, now)
+            case messages.Neighbor():
+                return self.membership.neighbor_message(link, message, now)
+            case messages.Disconnect(reason=reason):
+                return self.membership.part(link.peer, f"parted: {reason}", now)
+            case messages.Announce():
+                return self._announced(link, message, now)
+            case messages.Want():
+                link.used_at = now
+                return exchange.serve(number, transfer, message)
+            case messages.Cancel():
+                return exchange.cancel(number, transfer)
+            case messages.Refuse():
+                return exchange.refused(link.peer, transfer, message, number, now)
+            case messages.AskSnapshot():
+                return exchange.snapshot_asked(number)
+            case messages.Proof(first=first, second=second):
+                return self.membership.proof(first, second, now)
+        return []
+
+    def _announced(self, link: Link, announce: messages.Announce, now: float) -> list[Effect]:
+        try:
+            return self.averaging.announced(link, announce, now)
+        except Equivocation:
+            kept = self.averaging.exchange.proof(announce)
+            return [*kept, *(e for proof in kept for e in self.membership.proof(proof.first, proof.second, now))]
+
+    def _broken(self, link: Link, error: PeerError, now: float) -> list[Effect]:
+        """A rule was broken on `link`: close it, count it, go on."""
+        banned = self._links.strike(link.peer, now)
+        verdict = "broke the protocol and is banned" if banned else "broke the protocol"
+        story = Story("!", f"{link.peer.short} {verdict}: {raised_by(error)}", loud=True)
+        self.averaging.unlinked(link.peer, link.number)
+        return [story, *self.membership.hang_up(link, CloseCode.VIOLATION, raised_by(error), now)]
+
+    # -------------------------------------------------------------------------------- links, work and time
+
+    def _link_down(self, number: int, reason: str, now: float) -> list[Effect]:
+        link = self._links.get(number)
+        if link is not None:
+            self.averaging.unlinked(link.peer, number)
+        return self.membership.link_down(number, reason, now)
+
+    def _ready(self, event: Ready, now: float) -> list[Effect]:
+        self.averaging.ready(event, now)
+        effects: list[Effect] = []
+        for link in self._links:
+            try:
+                effects += self.averaging.wake_early(link, now)
+            except PeerError as error:
+                effects += self._broken(link, error, now)
+        return effects
+
+    def _verified(self, event: Verified, now: float) -> list[Effect]:
+        link = self._links.by_peer.get(event.peer)
+        try:
+            return self.averaging.verified(event, link, now)
+        except PeerError as error:
+            return self._broken(link, error, now) if link is not None else []
+
+    def _mixed(self, event: Mixed, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for peer, reason in event.broken.items():
+            effects += self._undecodable(peer, reason, now)
+        effects += self.averaging.mixed(event, self.membership.neighbor_links(), now)
+        every = self._options.overlay.rewire_rounds
+        if every and self.averaging.round.number % every == 0:
+            self.membership.rewire()
+        return effects
+
+    def _undecodable(self, peer: PeerId, reason: str, now: float) -> list[Effect]:
+        self.averaging.exchange.unusable(peer)
+        link = self._links.by_peer.get(peer)
+        return self._broken(link, Undecodable(reason), now) if link is not None else []
+
+    def _tick(self, now: float) -> list[Effect]:
+        late_s = max(0.0, now - self._wake - _LATE_S)
+        looks_after = now >= self._links.due
+        effects = self.membership.tick(now, late_s)
+        for link in self.membership.neighbor_links() if looks_after else []:
+            effects += self.averaging.look_after(link, now)
+        return effects
+
+    def _stop(self) -> list[Effect]:
+        self._stopped = True
+        closing = [CloseLink(link.number, CloseCode.LEAVING, "leaving") for link in self._links]
+        return [*closing, Finished("stopped")]

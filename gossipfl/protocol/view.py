@@ -1,0 +1,104 @@
+"""Who I average with: my neighbors, and every edge agreed by both ends.
+
+`static`: the neighbors are named, and a link to one makes it a neighbor.  `auto`: while the federation is small,
+everyone; above that a symmetric random view, grown by ASK / AGREE / DECLINE after HyParView (Leitao et al. 2007): I ask
+random peers until I have `degree` neighbors and accept a few more than that, so that a newcomer always finds a place.
+Every few rounds one neighbor is exchanged for another, because graphs that are drawn anew mix better than a fixed one
+(de Vos et al. 2023).
+"""
+
+from __future__ import annotations
+
+from gossipfl.config import OverlayConfig
+from gossipfl.identity import PeerId
+from gossipfl.protocol.events import Dice
+from gossipfl.wire.messages import Neighbor
+
+_ASK_S = 3.0                         # an unanswered ask is void after this
+_DECLINED_S = 10.0                   # a peer that declined is not asked again before this
+
+
+class View:
+    """My neighbors, and my asks that are still open."""
+
+    def __init__(self, overlay: OverlayConfig, dice: Dice) -> None:
+        self._overlay, self._dice = overlay, dice
+        self.named = frozenset(PeerId.parse(name) for name in overlay.neighbors) if overlay.kind == "static" else None
+        self.neighbors: dict[PeerId, bool] = {}          # -> chosen by me
+        self._asked: dict[PeerId, float] = {}            # -> void at
+        self._declined: dict[PeerId, float] = {}         # -> may be asked again at
+        self._exchanging: bool = False                   # one neighbor more than needed, to let another go
+
+    def wanted(self, present: int) -> int:
+        """How many neighbors I should have while `present` other peers are there."""
+        if self.named is not None:
+            return len(self.named)
+        return present if present < self._overlay.mesh_peers_max else self._overlay.degree
+
+    def accepts_up_to(self, present: int) -> int:
+        return self.wanted(present) + self._overlay.degree_slack
+
+    def asks(self, linked: list[PeerId], present: int, now: float) -> list[PeerId]:
+        """Linked peers to ask now."""
+        self._asked = {peer: at for peer, at in self._asked.items() if at > now}
+        self._declined = {peer: at for peer, at in self._declined.items() if at > now}
+        missing = self.wanted(present) + self._exchanging - len(self.neighbors) - len(self._asked)
+        if self.named is not None or missing <= 0:
+            return []
+        taken = self.neighbors.keys() | self._asked.keys() | self._declined.keys()
+        free = sorted(set(linked) - taken)
+        chosen = self._dice.sample(free, min(missing, len(free)))
+        self._asked.update((peer, now + _ASK_S) for peer in chosen)
+        return chosen
+
+    def linked(self, peer: PeerId) -> bool:
+        """A link to `peer` is established.  Returns whether that alone makes it a neighbor."""
+        if self.named is not None and peer in self.named:
+            self.neighbors[peer] = True
+            return True
+        return False
+
+    def answer(self, peer: PeerId, ask: Neighbor, present: int) -> Neighbor:
+        """Agree to an ask if there is room; the empty-handed are let in beyond it."""
+        if self.named is not None:
+            return Neighbor(kind="agree" if peer in self.named else "decline")
+        room = self.accepts_up_to(present) + (1 if ask.urgent else 0)
+        inbound = sum(not chosen for chosen in self.neighbors.values())
+        # An eclipse needs more than calling me: some places stay for peers that I choose myself.
+        keeps_own = inbound < max(room - self._overlay.dialed_min, 1) or present < self._overlay.mesh_peers_max
+        if peer in self.neighbors or peer in self._asked or (len(self.neighbors) < room and keeps_own):
+            self.neighbors.setdefault(peer, self._asked.pop(peer, None) is not None)
+            return Neighbor(kind="agree")
+        return Neighbor(kind="decline")
+
+    def answered(self, peer: PeerId, answer: Neighbor, now: float) -> bool:
+        """Their answer to my ask.  Returns whether `peer` is a new neighbor."""
+        if self._asked.pop(peer, None) is None:
+            return False
+        if answer.kind == "decline":
+            self._declined[peer] = now + _DECLINED_S
+            return False
+        is_new = peer not in self.neighbors
+        self.neighbors[peer] = True
+        return is_new
+
+    def drop(self, peer: PeerId) -> bool:
+        """`peer` is gone or no longer wants to.  Returns whether it was a neighbor."""
+        self._asked.pop(peer, None)
+        return self.neighbors.pop(peer, None) is not None
+
+    def exchange(self, present: int) -> None:
+        """Time to draw anew: look for one more neighbor, so that one of the old can go."""
+        if self.named is None and present >= self._overlay.mesh_peers_max:
+            self._exchanging = True
+
+    def surplus(self, present: int, newest: PeerId) -> PeerId | None:
+        """After `newest` joined: the old neighbor that goes in exchange, if any."""
+        if not self._exchanging or len(self.neighbors) <= self.wanted(present):
+            return None
+        self._exchanging = False
+        old = [peer for peer in sorted(self.neighbors) if peer != newest]
+        return self._dice.sample(old, 1)[0] if old else None
+
+    def due(self) -> float:
+        return min([*self._asked.values(), *self._declined.values()], default=float("inf"))

@@ -1,0 +1,80 @@
+"""What the run is measured by: final models on the common test set, and the alone twin of every honest peer.
+
+Collaboration is worth what it adds to the alone twin: a peer with the same examples, initial model, batch order,
+rounds and local steps that never mixes.  Measured after the run, so that it takes no time from the peers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from gossipfl.scenario.collect import Outcome
+from gossipfl.scenario.plan import Peer, Plan
+
+if TYPE_CHECKING:
+    from gossipfl.learning.learner import Learner
+
+Vector = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Accuracies on the common test set, 0..1, by the peer's number."""
+
+    size: int                                   # d, the number of parameters
+    final: dict[int, float]                     # of every peer that left a model
+    alone: dict[int, float]                     # of every honest peer's twin
+    of_mean_model: float | None                 # of the mean of the finished honest peers' models, if there are any
+
+
+def check_data(plan: Plan) -> None:
+    """Raises DataError or ConfigError if the peers could not load their examples."""
+    from gossipfl.learning.data import load_shard
+
+    load_shard(plan.peers[0].node.data, plan.spec.model)
+
+
+def judge(plan: Plan, outcomes: Sequence[Outcome]) -> Judged:
+    """Measure the models that `outcomes` hold and train the twins."""
+    measure = _learner(plan, plan.honest[0])
+    vectors = {outcome.peer.number: outcome.vector for outcome in outcomes if outcome.vector is not None}
+    final = {number: _accuracy(measure, vector) for number, vector in vectors.items()}
+    honest = honest_vectors(outcomes)
+    return Judged(
+        size=measure.size,
+        final=final,
+        alone={peer.number: _alone(plan, peer) for peer in plan.honest},
+        of_mean_model=_accuracy(measure, np.mean(honest, axis=0, dtype=np.float32)) if len(honest) else None,
+    )
+
+
+def honest_vectors(outcomes: Sequence[Outcome]) -> list[Vector]:
+    """The final models, (d,) each, of the honest peers that finished."""
+    return [one.vector for one in outcomes if one.finished and one.peer.liar is None and one.vector is not None]
+
+
+def _learner(plan: Plan, peer: Peer) -> Learner:
+    """An honest learner, made from what `peer`'s daemon makes its own from."""
+    from gossipfl.learning.data import load_shard
+    from gossipfl.learning.learner import LearnerContext, build
+
+    shard = load_shard(peer.node.data, plan.spec.model)
+    stream = int.from_bytes(peer.identity.peer_id[:4], "big")
+    return build(LearnerContext(plan.spec.model, plan.spec.training, shard, plan.federation.seed, stream))
+
+
+def _alone(plan: Plan, peer: Peer) -> float:
+    learner = _learner(plan, peer)
+    for round in range(plan.spec.scenario.rounds):
+        learner.train(round)
+    return learner.evaluate().accuracy
+
+
+def _accuracy(learner: Learner, vector: Vector) -> float:
+    learner.load(vector)
+    return learner.evaluate().accuracy

@@ -1,0 +1,185 @@
+"""From a scenario and a seed to peers: who is who, who lies, who averages with whom and under which options.
+
+One seed gives the same identities, liars, edges and parts of the data every time, in every engine.  Refuses what no
+engine could keep: promises that the overlay cannot carry, and engines that do not exist yet.  Starts nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from gossipfl import federation
+from gossipfl.config import DiscoveryConfig, NodeConfig, OverlayConfig
+from gossipfl.errors import ConfigError
+from gossipfl.federation import Federation
+from gossipfl.identity import Identity
+from gossipfl.overlay import Edge, custom, edges
+from gossipfl.scenario.checks import check_codec, check_rule
+from gossipfl.scenario.liars import Attack
+from gossipfl.scenario.spec import AUTO, EDGES, LiarSection, Scenario
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """One peer before it runs."""
+
+    number: int
+    identity: Identity
+    liar: LiarSection | None                    # None: honest
+    neighbors: tuple[int, ...]                  # under a static overlay; empty under auto
+    node: NodeConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A scenario made concrete by a seed."""
+
+    spec: Scenario
+    seed: int
+    federation: Federation
+    peers: tuple[Peer, ...]
+    edges: tuple[Edge, ...] | None              # None: the peers choose them while they run
+    neighbors_min: int                          # the smallest degree that an honest peer may count on
+
+    @property
+    def honest(self) -> list[Peer]:
+        return [peer for peer in self.peers if peer.liar is None]
+
+    @property
+    def liars(self) -> list[Peer]:
+        return [peer for peer in self.peers if peer.liar is not None]
+
+
+def make(spec: Scenario, seed: int | None = None, ports: Sequence[int] = ()) -> Plan:
+    """The peers of `spec`.  `seed` defaults to the scenario's first; `ports` are those of discovery = "addresses".
+
+    Raises ConfigError for what cannot be kept; nothing has been written then.
+    """
+    seed = spec.scenario.seeds[0] if seed is None else seed
+    _check_engine(spec)
+    check_codec(spec.codec.name)
+    graph = _edges(spec, seed)
+    neighbors = _neighbors(graph, spec.peers.count)
+    neighbors_min = _auto_degree(spec) if graph is None else min(map(len, neighbors))
+    check_rule(spec.aggregation, neighbors_min, "give each peer more neighbors in [overlay]")
+    agreed = federation.new(spec.scenario.name, model=spec.model, codec=spec.codec.name, seed=seed)
+    identities = [identity_of(seed, number) for number in range(spec.peers.count)]
+    liars = _place_liars(spec, seed, neighbors)
+    peers = tuple(
+        Peer(
+            number=number,
+            identity=identities[number],
+            liar=liars.get(number),
+            neighbors=neighbors[number],
+            node=_node(spec, seed, number, neighbors[number], identities, ports),
+        )
+        for number in range(spec.peers.count)
+    )
+    return Plan(spec=spec, seed=seed, federation=agreed, peers=peers, edges=graph, neighbors_min=neighbors_min)
+
+
+def identity_of(seed: int, number: int) -> Identity:
+    """The key of peer `number`, the same for one seed every time.  Good enough for a scenario, never for a daemon."""
+    return Identity.from_seed(hashlib.sha256(f"gossipfl/1/scenario/{seed}/{number}".encode()).digest())
+
+
+def attack_of(peer: Peer) -> Attack | None:
+    """What a liar does, None for an honest peer."""
+    return None if peer.liar is None else peer.liar.build()
+
+
+def _check_engine(spec: Scenario) -> None:
+    """Raises ConfigError for what no engine of this version can do."""
+    if spec.scenario.engine != "processes":
+        raise ConfigError(f'"{spec.scenario.engine}" is not yet available: use "processes"', "scenario.engine")
+    if spec.churn:
+        raise ConfigError("is not yet available: leave the section out", "churn")
+    simulated = {
+        "peers.speeds": spec.peers.speeds,
+        "network.latency_ms": spec.network.latency_ms,
+        "network.loss": spec.network.loss,
+        "network.bandwidth_mbit": spec.network.bandwidth_mbit,
+        "network.partitions": spec.network.partitions,
+    }
+    for path, value in simulated.items():
+        if value:
+            raise ConfigError('real processes and sockets cannot do this; it is for engine = "virtual"', path)
+
+
+def _edges(spec: Scenario, seed: int) -> tuple[Edge, ...] | None:
+    """The edges that the scenario names, None where peers choose their own.  Raises ConfigError."""
+    overlay, count = spec.overlay, spec.peers.count
+    if overlay.edges and overlay.kind != EDGES:
+        raise ConfigError(f'are read only with kind = "{EDGES}"', "overlay.edges")
+    if overlay.kind == AUTO:
+        return None
+    if overlay.kind == EDGES:
+        return tuple(custom(overlay.edges, count))
+    return tuple(edges(overlay.kind, count, degree=overlay.degree, seed=seed))
+
+
+def _neighbors(edges: Sequence[Edge] | None, count: int) -> list[tuple[int, ...]]:
+    """Per peer its neighbors, ascending; nobody's under an overlay that the peers make themselves."""
+    found: list[set[int]] = [set() for _ in range(count)]
+    for a, b in edges or ():
+        found[a].add(b)
+        found[b].add(a)
+    return [tuple(sorted(neighbors)) for neighbors in found]
+
+
+def _auto_degree(spec: Scenario) -> int:
+    """Neighbors of a peer once the overlay has formed: everyone while that is few, else the degree."""
+    others = spec.peers.count - 1
+    return others if others < OverlayConfig().mesh_peers_max else min(spec.overlay.degree, others)
+
+
+def _place_liars(spec: Scenario, seed: int, neighbors: Sequence[tuple[int, ...]]) -> dict[int, LiarSection]:
+    """Who lies.  Peers named by number come first, the others fill what is left by their placement."""
+    placed = {number: liar for liar in spec.liar for number in liar.peers}
+    dice = random.Random(f"gossipfl/1/liars/{seed}")
+    for section in spec.liar:
+        free = [number for number in range(spec.peers.count) if number not in placed]
+        if section.placement == "random":
+            chosen = dice.sample(free, section.count)
+        elif section.placement == "hubs":
+            chosen = sorted(free, key=lambda number: (-len(neighbors[number]), number))[: section.count]
+        else:
+            chosen = free[len(free) - section.count :]
+        placed.update(dict.fromkeys(chosen, section))
+    return placed
+
+
+def _node(
+    spec: Scenario,
+    seed: int,
+    number: int,
+    neighbors: tuple[int, ...],
+    identities: Sequence[Identity],
+    ports: Sequence[int],
+) -> NodeConfig:
+    """The options of one daemon.  It listens on loopback only and awaits all its neighbors before round 0."""
+    is_auto = spec.overlay.kind == AUTO
+    known = range(spec.peers.count) if is_auto else neighbors
+    addresses = tuple(f"{identities[i].peer_id}@{LOOPBACK}:{ports[i]}" for i in known if ports and i != number)
+    auto = OverlayConfig(degree=spec.overlay.degree, rewire_rounds=spec.overlay.rewire_rounds)
+    static = OverlayConfig(kind="static", neighbors=tuple(str(identities[i].peer_id) for i in neighbors))
+    return NodeConfig(
+        listen=f"{LOOPBACK}:{ports[number] if ports else 0}",
+        data=msgspec.structs.replace(spec.data, peers=spec.peers.count, part=number, seed=seed),
+        training=spec.training,
+        overlay=auto if is_auto else static,
+        aggregation=spec.aggregation,
+        round=msgspec.structs.replace(
+            spec.round,
+            rounds=spec.scenario.rounds,
+            start_neighbors=_auto_degree(spec) if is_auto else len(neighbors),
+        ),
+        discovery=DiscoveryConfig(mdns=not ports, interfaces=(LOOPBACK,), peers=addresses),
+    )

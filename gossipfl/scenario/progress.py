@@ -1,0 +1,120 @@
+"""What a person sees while a scenario runs: a table on a terminal, a line every few seconds elsewhere.
+
+Everything goes to standard error; standard output is for the result.  Ignores what the figures are good for (report.py).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from gossipfl.scenario.processes import Running
+from gossipfl.scenario.spec import Scenario
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+
+LINE_EVERY_S = 3.0
+
+
+class View:
+    """Shows nothing; the others derive from it."""
+
+    def show(self, peers: Sequence[Running], elapsed_s: float) -> None:
+        """What is known of every peer, twice a second."""
+
+    def say(self, sentence: str) -> None:
+        """What happens besides."""
+
+
+class Lines(View):
+    """One line every few seconds, and one for each peer that is lost."""
+
+    def __init__(self, spec: Scenario) -> None:
+        self._spec = spec
+        self._next_s = LINE_EVERY_S
+        self._told: set[int] = set()
+
+    def show(self, peers: Sequence[Running], elapsed_s: float) -> None:
+        for peer in peers:
+            if peer.process.returncode and peer.peer.number not in self._told:
+                self._told.add(peer.peer.number)
+                self.say(f"peer {peer.peer.number:02d} ended with {peer.process.returncode} in round {peer.round + 1}")
+        if elapsed_s >= self._next_s:
+            self._next_s = elapsed_s + LINE_EVERY_S
+            self.say(f"{elapsed_s:5.1f} s  {overall(peers, self._spec)}")
+
+    def say(self, sentence: str) -> None:
+        print(sentence, file=sys.stderr, flush=True)
+
+
+class LiveTable(View):
+    """A table on the terminal, drawn anew twice a second."""
+
+    def __init__(self, spec: Scenario, live: Live) -> None:
+        self._spec = spec
+        self._live = live
+
+    def show(self, peers: Sequence[Running], elapsed_s: float) -> None:
+        self._live.update(table(peers, self._spec, elapsed_s), refresh=True)
+
+    def say(self, sentence: str) -> None:
+        self._live.console.print(sentence, markup=False, highlight=False)
+
+
+@contextmanager
+def on_stderr(spec: Scenario) -> Iterator[View]:
+    """The view that fits standard error."""
+    if not sys.stderr.isatty():
+        yield Lines(spec)
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(stderr=True), auto_refresh=False) as live:
+        yield LiveTable(spec, live)
+
+
+def overall(peers: Sequence[Running], spec: Scenario) -> str:
+    """All peers in one line."""
+    running = sum(peer.is_running for peer in peers)
+    rounds = sorted(peer.round + 1 for peer in peers) or [0]
+    honest = [accuracy for peer in peers if peer.peer.liar is None and (accuracy := newest(peer)) is not None]
+    known = f", accuracy {fmean(honest):.3f}, worst {min(honest):.3f}" if honest else ""
+    return f"{running} of {spec.peers.count} running, round {rounds[0]} to {rounds[-1]} of {spec.scenario.rounds}{known}"
+
+
+def newest(peer: Running) -> float | None:
+    """The last accuracy that a peer measured."""
+    return next((row.accuracy for row in reversed(peer.rows) if row.accuracy is not None), None)
+
+
+def table(peers: Sequence[Running], spec: Scenario, elapsed_s: float) -> Table:
+    """A row per peer: where it is and whom it heard in all its rounds."""
+    from rich.table import Table
+
+    drawn = Table(
+        "peer", "state", "round", "accuracy", "heard", "late", "refused",
+        title=f"{spec.scenario.name}, {elapsed_s:.0f} s", caption=overall(peers, spec), box=None,
+    )  # fmt: skip
+    for peer in peers:
+        accuracy = newest(peer)
+        drawn.add_row(
+            f"{peer.peer.number:02d}" + ("" if peer.peer.liar is None else f" {peer.peer.liar.attack}"),
+            state_of(peer),
+            f"{peer.round + 1}/{spec.scenario.rounds}",
+            "-" if accuracy is None else f"{accuracy:.3f}",
+            *(str(sum(getattr(row, name) for row in peer.rows)) for name in ("heard", "late", "refused")),
+        )
+    return drawn
+
+
+def state_of(peer: Running) -> str:
+    """One word, or the exit code."""
+    if not peer.is_running:
+        return "done" if peer.process.returncode == 0 else f"ended with {peer.process.returncode}"
+    return "starting" if peer.ready_s is None else "running"

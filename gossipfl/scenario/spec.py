@@ -1,0 +1,218 @@
+"""The scenario file: one TOML that says who learns what with whom, and what must come of it.
+
+Decides the format and refuses what cannot be honored, before anything is written or started.  Most sections are those
+of gossipfl/config.py, so that a scenario and a daemon mean the same by the same word.  Ignores keys, addresses and
+processes: plan.py turns a scenario into peers, processes.py runs them.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from gossipfl import config
+from gossipfl.config import AggregationConfig, DataConfig, ModelConfig, Options, RoundConfig, TrainingConfig
+from gossipfl.errors import ConfigError
+from gossipfl.scenario.liars import Attack, attack_named
+
+AUTO, EDGES = "auto", "edges"
+_LIAR_KEYS = ("count", "peers", "attack", "placement", "options")
+
+
+class ScenarioSection(Options):
+    """What the run is called and how long it takes."""
+
+    name: str
+    title: str = ""
+    seeds: tuple[int, ...] = (1,)               # the first is the default, all of them make a benchmark
+    rounds: int
+    engine: Literal["processes", "virtual", "array"] = "processes"
+    timeout_s: float = 300.0                    # of real time, from launch to the last peer's end
+
+
+class PeersSection(Options):
+    """How many peers, liars included, and how fast each is (virtual engine)."""
+
+    count: int
+    speeds: tuple[float, ...] = ()
+
+
+class OverlaySection(Options):
+    """Who averages with whom: peers are numbered from 0."""
+
+    kind: str = AUTO                            # auto, edges, or a key of overlay.GRAPHS
+    degree: int = 6
+    edges: tuple[tuple[int, int], ...] = ()     # kind = "edges"
+    rewire_rounds: int = 10                     # auto: one random neighbor is exchanged this often; 0 = never
+
+
+class CodecSection(Options):
+    """How deltas travel."""
+
+    name: str = "float32"
+
+
+class NetworkSection(Options):
+    """How peers find each other, and what stands between them (virtual engine)."""
+
+    discovery: Literal["mdns", "addresses"] = "mdns"
+    latency_ms: float = 0.0
+    loss: float = 0.0
+    bandwidth_mbit: float = 0.0                 # 0 = as fast as the machine
+    partitions: tuple[dict[str, Any], ...] = ()
+
+
+class LiarSection(Options):
+    """Peers that attack.  `options` holds the attack's own keys, which in the file stand beside these."""
+
+    attack: str
+    count: int = 0
+    peers: tuple[int, ...] = ()                 # or exactly these
+    placement: Literal["last", "random", "hubs"] = "last"
+    options: dict[str, Any] = {}
+
+    @property
+    def number(self) -> int:
+        return len(self.peers) or self.count
+
+    def build(self) -> Attack:
+        """The attack with its options.  Raises ConfigError for a name or an option that does not exist."""
+        return config.parse(self.options, attack_named(self.attack), f"attack {self.attack}")
+
+
+class ExpectSection(Options):
+    """The promise of the scenario, over honest peers; a missed one makes exit code 1.  None promises nothing."""
+
+    accuracy_min: float | None = None           # of the worst peer
+    accuracy_mean: float | None = None
+    accuracy_spread_max: float | None = None    # farthest peer from the mean
+    gain_mean: float | None = None              # mean together minus mean alone
+    missing_max: int = 0                        # honest peers that did not finish
+
+
+class Scenario(Options):
+    """A whole file."""
+
+    scenario: ScenarioSection
+    peers: PeersSection
+    data: DataConfig = DataConfig(split="iid")
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    overlay: OverlaySection = OverlaySection()
+    aggregation: AggregationConfig = AggregationConfig()
+    codec: CodecSection = CodecSection()
+    round: RoundConfig = RoundConfig()
+    network: NetworkSection = NetworkSection()
+    liar: tuple[LiarSection, ...] = ()
+    churn: dict[str, Any] = {}
+    expect: ExpectSection = ExpectSection()
+
+    @property
+    def liars(self) -> int:
+        """How many of the peers lie."""
+        return sum(liar.number for liar in self.liar)
+
+
+def load(path: Path, overrides: tuple[str, ...] = ()) -> Scenario:
+    """The scenario in `path` with ``section.key=value`` overrides.  Raises ConfigError naming the key."""
+    tables = config.read_toml(path)
+    for override in overrides:
+        set_key(tables, override)
+    return parse(tables, path.name)
+
+
+def parse(tables: dict[str, Any], where: str) -> Scenario:
+    """The scenario that `tables` hold, checked as far as that goes without looking at the data."""
+    tables = dict(tables)
+    _refuse_owned(tables)
+    if isinstance(tables.get("liar"), list):
+        tables["liar"] = [_fold_options(liar) for liar in tables["liar"]]
+    if isinstance(tables.get("data", {}), dict):
+        tables["data"] = {"split": "iid", **tables.get("data", {})}
+    spec = config.parse(tables, Scenario, where)
+    _check_numbers(spec)
+    _check_liars(spec)
+    return spec
+
+
+def set_key(tables: dict[str, Any], override: str) -> None:
+    """Apply one ``aggregation.rule=mean`` or ``liar.0.scale=4`` in place; the value is TOML, or else a string."""
+    path, separator, text = override.partition("=")
+    *parents, last = path.strip().split(".")
+    if not separator or not parents or not last:
+        raise ConfigError(f"{override!r} is no override: write section.key=value, such as aggregation.rule=mean")
+    table: Any = tables
+    for name in parents:
+        table = _step(table, name, path)
+    table[_index(table, last, path) if isinstance(table, list) else last] = _toml_value(text.strip())
+
+
+def _step(table: Any, name: str, path: str) -> Any:
+    inner = table[_index(table, name, path)] if isinstance(table, list) else table.setdefault(name, {})
+    if not isinstance(inner, dict | list):
+        raise ConfigError(f"{name!r} is a value, not a section", path.strip())
+    return inner
+
+
+def _index(table: list[Any], name: str, path: str) -> int:
+    if name.isdecimal() and int(name) < len(table):
+        return int(name)
+    raise ConfigError(f"{name!r} counts one of {len(table)} entries, from 0", path.strip())
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _refuse_owned(tables: dict[str, Any]) -> None:
+    """Options of a lone daemon that a scenario decides itself."""
+    owned = {"data": ("peers", "part", "seed"), "round": ("rounds", "start_neighbors")}
+    for section, keys in owned.items():
+        for key in keys:
+            if isinstance(tables.get(section), dict) and key in tables[section]:
+                raise ConfigError("is set by the scenario itself: leave it out", f"{section}.{key}")
+
+
+def _fold_options(liar: Any) -> Any:
+    """Move an attack's own keys into `options`."""
+    if not isinstance(liar, dict):
+        return liar
+    known = {key: value for key, value in liar.items() if key in _LIAR_KEYS}
+    own = {key: value for key, value in liar.items() if key not in _LIAR_KEYS}
+    return known | ({"options": own} if own else {})
+
+
+def _check_numbers(spec: Scenario) -> None:
+    bounds = [
+        ("scenario.rounds", spec.scenario.rounds, 1),
+        ("scenario.seeds", len(spec.scenario.seeds), 1),
+        ("peers.count", spec.peers.count, 2),
+        ("overlay.degree", spec.overlay.degree, 1),
+        ("aggregation.byzantine_max", spec.aggregation.byzantine_max, 0),
+    ]
+    for path, have, least in bounds:
+        if have < least:
+            raise ConfigError(f"must be at least {least}, is {have}", path)
+    if any(seed < 0 for seed in spec.scenario.seeds):
+        raise ConfigError("must not be negative", "scenario.seeds")
+    if spec.scenario.timeout_s <= 0:
+        raise ConfigError(f"must be positive, is {spec.scenario.timeout_s}", "scenario.timeout_s")
+
+
+def _check_liars(spec: Scenario) -> None:
+    for number, liar in enumerate(spec.liar):
+        try:
+            liar.build()
+        except ConfigError as error:
+            raise ConfigError(str(error), f"liar[{number}]") from None
+        if bool(liar.peers) == bool(liar.count):
+            raise ConfigError("needs either count, at least 1, or peers", f"liar[{number}]")
+    named = [peer for liar in spec.liar for peer in liar.peers]
+    if len(set(named)) < len(named) or not all(0 <= peer < spec.peers.count for peer in named):
+        raise ConfigError(f"peers are numbered 0 to {spec.peers.count - 1} and each lies once", "liar")
+    if spec.liars >= spec.peers.count:
+        raise ConfigError(f"{spec.liars} liars among {spec.peers.count} peers leave nobody honest", "liar")
