@@ -211,5 +211,6 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml_value, value)) + "]"
     if isinstance(value, str):
-        return msgspec.json.encode(value).decode()      # a JSON string is a TOML basic string
+        # A JSON string is a TOML basic string, but for one character that only JSON allows bare.
+        return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
     return str(value).lower() if isinstance(value, bool) else repr(value)

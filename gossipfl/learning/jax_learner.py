@@ -9,6 +9,7 @@ The arithmetic is in steps.py; where compiled programs are kept between runs, in
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -110,11 +111,16 @@ def draw_batches(seed: tuple[int, int, int], count: int, training: TrainingConfi
 
 
 def _check(training: TrainingConfig) -> None:
-    for name in ("batch_size", "epochs"):
-        if getattr(training, name) < 1:
-            raise ConfigError(f"must be at least 1, not {getattr(training, name)}", f"training.{name}")
-    if not training.learning_rate > 0:
-        raise ConfigError(f"must be above 0, not {training.learning_rate}", "training.learning_rate")
+    """Refuse what would train nothing or diverge for certain."""
+    for name, fits, words in (
+        ("batch_size", training.batch_size >= 1, "at least 1"),
+        ("epochs", training.epochs >= 1, "at least 1"),
+        ("steps_max", training.steps_max >= 0, "0 for no bound, or more"),
+        ("learning_rate", 0 < training.learning_rate < math.inf, "above 0"),
+        ("momentum", 0 <= training.momentum < 1, "in 0..1, below 1"),
+    ):
+        if not fits:
+            raise ConfigError(f"must be {words}, not {getattr(training, name)}", f"training.{name}")
 
 
 def _on_device(examples: Examples) -> Table:

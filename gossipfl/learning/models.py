@@ -46,6 +46,8 @@ def _init_cnn(model: ModelConfig, seed: int) -> Params:
     """Blocks of convolution, GroupNorm, relu and 2x2 max pooling, then a dense head of width hidden[-1]."""
     if len(model.inputs) != 3 or len(model.hidden) < 2:
         raise ConfigError("a cnn needs inputs = [height, width, channels] and hidden = [channels, ..., width]", "model")
+    if min(model.hidden) < 1:
+        raise ConfigError(f"every layer must be at least 1 wide, not {list(model.hidden)}", "model.hidden")
     rng = np.random.default_rng(seed)
     height, width, fan = model.inputs
     params: Params = {}
@@ -60,6 +62,8 @@ def _init_cnn(model: ModelConfig, seed: int) -> Params:
 
 
 def _init_dense(widths: list[int], rng: np.random.Generator) -> Params:
+    if min(widths) < 1:
+        raise ConfigError(f"every layer must be at least 1 wide; the widths are {widths}", "model")
     params: Params = {}
     for layer, (fan_in, fan_out) in enumerate(pairwise(widths)):
         params[f"dense{layer}.weight"] = _he(rng, fan_in, (fan_in, fan_out))

@@ -46,7 +46,8 @@ def open_csv(path: Path, label: str) -> Source:
 
 def _read_npz(path: Path) -> dict[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, because NumPy leaves the file open when it is no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in ("x", "y", "x_test", "y_test") if name in archive.files}
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"cannot read {path} ({error}); write it with numpy.savez") from None

@@ -120,7 +120,7 @@ class Discovery:
         try:
             await self._speak_on(multicast_interfaces(self._config.interfaces or _loopback_only(hosts)))
             if is_news and self._zeroconf is not None:
-                await self._zeroconf.async_update_service(self._service())
+                self._spawn(_finish(await self._zeroconf.async_update_service(self._service())))
         except (OSError, RuntimeError) as error:         # an interface that went away while it was being added
             self._spoken = []
             log.info("! mDNS could not follow the interfaces, next try in %g s: %s",

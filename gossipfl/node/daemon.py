@@ -315,6 +315,10 @@ class Node:
         shard = load_shard(self.options.data, self.federation.model)
         if self._prepare_shard is not None:
             shard = self._prepare_shard(shard)
+        if self.federation.model.name != "custom":
+            from gossipfl.learning.jax_setup import enable_compilation_cache
+
+            enable_compilation_cache()
         stream = int.from_bytes(self.identity.peer_id[:4], "big")
         context = LearnerContext(self.federation.model, self.options.training, shard, self.federation.seed, stream)
         worker = Worker(self._make_learner(context), self.federation, self.options)

@@ -18,6 +18,7 @@ from typing import TextIO
 MARKS = "><=!x"
 RECENT_MAX = 50
 _ROOT = "gossipfl"
+_CHATTY = "zeroconf"                             # warns, with a traceback, of every interface that goes away
 # Peers choose names and reasons that end up here: no newline may forge a line, no escape sequence move the cursor.
 _HARMLESS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
@@ -37,6 +38,7 @@ def setup(*, verbose: bool = False, stream: TextIO | None = None) -> Recent:
         logger.addHandler(new)
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
     logger.propagate = False
+    logging.getLogger(_CHATTY).setLevel(logging.WARNING if verbose else logging.ERROR)
     return recent
 
 

@@ -2,14 +2,13 @@
 
 Decides what is kept, how much of it, and what survives which accident: after a killed process everything that was
 put, after a power cut everything but the last moments, and the count of boots always.  Ignores what the rows mean:
-protocol/ does.  The model itself lies beside it (node/checkpoint.py).  Every method may block on the disk: call it
-from a worker thread.
+protocol/ does.  The tables are defined in node/database.py, the model itself lies beside them (node/checkpoint.py).
+Every method may block on the disk: call it from a worker thread.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import threading
@@ -17,15 +16,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from gossipfl.errors import StateError
 from gossipfl.federation import Federation
 from gossipfl.identity import PeerId
+from gossipfl.node import database
+from gossipfl.node.database import FILE, translated
 
-FILE = "store.sqlite"
-LOCK = "lock"
-SCHEMA_VERSION = 1
 RECORDS_MAX = 4096                              # peers remembered; as many as a directory holds by default
 SIGNERS_MAX = 4096                              # whose manifests and last sequences are kept
 MANIFESTS_PER_SIGNER_MAX = 64
@@ -33,23 +30,6 @@ ROUNDS_MAX = 100_000                            # 120 MB, eleven days of a round
 EVENTS_MAX = 10_000
 EVENT_CHARACTERS_MAX = 1000
 PROOFS_MAX = 1000
-_BUSY_S = 5.0
-
-_SCHEMA = f"""
-CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE records (place INTEGER PRIMARY KEY, peer BLOB UNIQUE NOT NULL, sequence INTEGER NOT NULL,
-    envelope BLOB NOT NULL);
-CREATE TABLE signers (place INTEGER PRIMARY KEY, signer BLOB UNIQUE NOT NULL, sequence INTEGER NOT NULL);
-CREATE TABLE manifests (signer BLOB NOT NULL, sequence INTEGER NOT NULL, kind TEXT NOT NULL, round INTEGER NOT NULL,
-    envelope BLOB NOT NULL, PRIMARY KEY (signer, sequence)) WITHOUT ROWID;
-CREATE TABLE rounds (round INTEGER PRIMARY KEY, time_s REAL NOT NULL, accuracy REAL, loss REAL, train_loss REAL,
-    expected INTEGER NOT NULL, heard INTEGER NOT NULL, late INTEGER NOT NULL, refused INTEGER NOT NULL,
-    bytes_sent INTEGER NOT NULL, control_bytes_sent INTEGER NOT NULL, rss_mb REAL NOT NULL, busy_s REAL NOT NULL,
-    wait_s REAL NOT NULL, distance REAL, sketch BLOB NOT NULL);
-CREATE TABLE events (place INTEGER PRIMARY KEY, time_s REAL NOT NULL, mark TEXT NOT NULL, text TEXT NOT NULL);
-CREATE TABLE proofs (place INTEGER PRIMARY KEY, first BLOB NOT NULL, second BLOB NOT NULL, UNIQUE (first, second));
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,16 +74,9 @@ class Store:
         Raises StateError if another running node holds the directory, if it belongs to another federation or key,
         or if it is damaged or of another version.
         """
-        lock_descriptor = _lock(state)
+        lock_descriptor = database.lock(state)
         try:
-            with _translated(state / FILE):
-                connection = _connect(state)
-                try:
-                    _prepare(connection, state)
-                    _check_owner(connection, state, federation, peer_id)
-                except BaseException:
-                    connection.close()
-                    raise
+            connection = database.open_owned(state, federation, peer_id)
         except BaseException:
             os.close(lock_descriptor)
             raise
@@ -128,7 +101,7 @@ class Store:
             # NORMAL may lose the last commits in a power cut; for this one the log is flushed.
             connection.execute("PRAGMA synchronous = FULL")
             try:
-                boot = max(int.from_bytes(_meta(connection, "boots") or b"", "big") + 1, at_least)
+                boot = max(int.from_bytes(database.meta(connection, "boots") or b"", "big") + 1, at_least)
                 with connection:
                     connection.execute("REPLACE INTO meta VALUES ('boots', ?)", (boot.to_bytes(8, "big"),))
             finally:
@@ -215,94 +188,27 @@ class Store:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._turn, _translated(self._path):
+        with self._turn, translated(self._path):
             yield self._connection
 
     def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        with self._turn, _translated(self._path):
+        with self._turn, translated(self._path):
             return self._connection.execute(query, values).fetchall()
 
 
 def read_rounds(state: Path, after_round: int = -1) -> list[RoundRow]:
     """The rounds after `after_round` in the store of another node, running, ended or killed; nothing is changed.
 
-    Raises StateError if there is no store, or one that cannot be read.
+    A store that its node is just making has none yet.  Raises StateError if there is no store, or one that cannot be
+    read.
     """
     path = state / FILE
     if not path.exists():
         raise StateError(f"{state} holds no store: name the state directory of a node that has run")
-    with _translated(path):
-        uri = f"file:{quote(str(path.resolve()))}?mode=ro"
-        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_S)) as connection:
-            _check_version(connection, path)
-            return _read_rounds(lambda query, values: connection.execute(query, values).fetchall(), after_round)
-
-
-def _lock(state: Path) -> int:
-    """An open descriptor that holds STATE/lock; the kernel frees it however the process ends."""
-    try:
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(state / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise StateError(f"cannot use the state directory {state}: {error.strerror}; name another one") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
-        os.close(descriptor)
-        raise StateError(
-            f"{state} is in use by a running node (pid {holder}): stop that one or name another state directory"
-        ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
-
-
-def _connect(state: Path) -> sqlite3.Connection:
-    path = state / FILE
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))          # SQLite's own files copy this mode
-    return sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
-
-
-def _prepare(connection: sqlite3.Connection, state: Path) -> None:
-    """Make the tables of a new store, check those of an old one."""
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-        connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-    _check_version(connection, state / FILE)
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise sqlite3.DatabaseError(verdict.splitlines()[-1])
-
-
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version != SCHEMA_VERSION:
-        raise StateError(
-            f"{path} has schema version {version} and this program reads {SCHEMA_VERSION}: "
-            "run the version of gossipfl that wrote it, or name another state directory"
-        )
-
-
-def _check_owner(connection: sqlite3.Connection, state: Path, federation: Federation, peer_id: PeerId) -> None:
-    """Raises StateError unless the store is of this federation and this key; a new one becomes so."""
-    with connection:
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('federation', ?)", (federation.fingerprint,))
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('peer', ?)", (bytes(peer_id),))
-    if _meta(connection, "federation") != federation.fingerprint:
-        raise StateError(
-            f"{state} belongs to another federation than {federation.name!r}: name another state directory"
-        )
-    if _meta(connection, "peer") != peer_id:
-        raise StateError(
-            f"{state} belongs to another key than {peer_id.short}: bring that key back or name another state directory"
-        )
-
-
-def _meta(connection: sqlite3.Connection, key: str) -> bytes | None:
-    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-    return row[0] if row else None
+    with translated(path), contextlib.closing(database.open_foreign(path)) as connection:
+        if not database.is_made(connection):
+            return []
+        return _read_rounds(lambda query, values: connection.execute(query, values).fetchall(), after_round)
 
 
 def _keep_newest(connection: sqlite3.Connection, table: str, rows_max: int) -> int:
@@ -323,17 +229,3 @@ def _read_rounds(rows: Any, after_round: int) -> list[RoundRow]:
 
 def _round_row(row: tuple[Any, ...]) -> RoundRow:
     return RoundRow(**dict(zip((field.name for field in fields(RoundRow)), row, strict=True)))
-
-
-@contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """SQLite's errors as StateError with the way out."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise StateError(f"cannot use {path}: {error}; check free space and permissions, then start again") from error
-    except sqlite3.DatabaseError as error:
-        raise StateError(
-            f"{path} is damaged ({error}): move it away together with its -wal and -shm files; "
-            "the node then starts a new history and keeps its key and its checkpoint"
-        ) from error

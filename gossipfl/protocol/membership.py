@@ -271,8 +271,8 @@ class Membership:
         return effects + self.directory.spread([link.number for link in self.links], now)
 
     def present(self) -> int:
-        """How many other peers are there, as far as I know: linked, or known and not failing to answer."""
-        known = set(self.directory.others) | set(self.links.by_peer)
+        """How many other peers are there, as far as I know: linked, or heard of and not failing to answer."""
+        known = {*self.directory.others, *self.links.by_peer, *self.dialer.peers()}
         return sum(peer in self.links.by_peer or not self.dialer.seems_gone(peer) for peer in known)
 
     def neighbor_links(self) -> list[Link]:

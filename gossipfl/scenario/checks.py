@@ -1,4 +1,4 @@
-"""Promises that are refused at the start, before anything is written: codecs that do not exist, rules that lack models."""
+"""What is refused before anything is written: codecs that do not exist, rules that lack models."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a person sees while a scenario runs: a table on a terminal, a line every few seconds elsewhere.
 
-Everything goes to standard error; standard output is for the result.  Ignores what the figures are good for (report.py).
+Everything goes to standard error; standard output is for the result.  What the figures amount to is in report.py.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def overall(peers: Sequence[Running], spec: Scenario) -> str:
     rounds = sorted(peer.round + 1 for peer in peers) or [0]
     honest = [accuracy for peer in peers if peer.peer.liar is None and (accuracy := newest(peer)) is not None]
     known = f", accuracy {fmean(honest):.3f}, worst {min(honest):.3f}" if honest else ""
-    return f"{running} of {spec.peers.count} running, round {rounds[0]} to {rounds[-1]} of {spec.scenario.rounds}{known}"
+    span = f"round {rounds[0]} to {rounds[-1]} of {spec.scenario.rounds}"
+    return f"{running} of {spec.peers.count} running, {span}{known}"
 
 
 def newest(peer: Running) -> float | None:

@@ -45,7 +45,7 @@ def run(
     judged = alone.judge(planned, outcomes)
     times = report.Times(launched_at=launched_at, wall_s=time.monotonic() - began, ready_s=_ready_s(running))
     found = report.build(planned, outcomes, judged, times)
-    report.write(found, planned, outcomes, launched_at, out)
+    report.write(found, outcomes, launched_at, out)
     return found
 
 

@@ -11,6 +11,8 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
 from gossipfl import config
 from gossipfl.config import AggregationConfig, DataConfig, ModelConfig, Options, RoundConfig, TrainingConfig
 from gossipfl.errors import ConfigError
@@ -24,9 +26,9 @@ class ScenarioSection(Options):
     """What the run is called and how long it takes."""
 
     name: str
+    rounds: int
     title: str = ""
     seeds: tuple[int, ...] = (1,)               # the first is the default, all of them make a benchmark
-    rounds: int
     engine: Literal["processes", "virtual", "array"] = "processes"
     timeout_s: float = 300.0                    # of real time, from launch to the last peer's end
 
@@ -70,7 +72,7 @@ class LiarSection(Options):
     count: int = 0
     peers: tuple[int, ...] = ()                 # or exactly these
     placement: Literal["last", "random", "hubs"] = "last"
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def number(self) -> int:
@@ -105,7 +107,7 @@ class Scenario(Options):
     round: RoundConfig = RoundConfig()
     network: NetworkSection = NetworkSection()
     liar: tuple[LiarSection, ...] = ()
-    churn: dict[str, Any] = {}
+    churn: dict[str, Any] = msgspec.field(default_factory=dict)
     expect: ExpectSection = ExpectSection()
 
     @property

@@ -33,7 +33,7 @@ class Manifest(_Document):
     """An update that its signer stands for."""
 
     federation: Hash
-    kind: Annotated[str, msgspec.Meta(pattern="^(delta|snapshot)$")]
+    kind: Annotated[str, msgspec.Meta(pattern=r"^(delta|snapshot)\Z")]
     round: Unsigned
     sequence: Sequence                                   # strictly rising per signer, over restarts
     base: Hash                                           # state that a delta is added to; of a snapshot: its own state

@@ -106,7 +106,7 @@ class Records(Message):
 class Neighbor(Message):
     """Ask to be, agree to be, or decline to be averaging neighbors."""
 
-    kind: Annotated[str, msgspec.Meta(pattern="^(ask|agree|decline)$")]
+    kind: Annotated[str, msgspec.Meta(pattern=r"^(ask|agree|decline)\Z")]
     urgent: bool = False                                 # ask: I have no other neighbor
 
 

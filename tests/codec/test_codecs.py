@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
@@ -24,17 +26,17 @@ def vectors(largest: float) -> st.SearchStrategy[Vector]:
     return hnp.arrays(np.float32, st.integers(1, 600), elements=numbers, fill=numbers)
 
 
-def error_bound(codec: Codec, delta: Vector) -> Vector:
+def error_bound(codec: Codec, delta: Vector) -> npt.NDArray[np.float64]:
     """The largest error allowed in each coordinate, from the formats alone."""
     if codec.name == "float32":
-        return np.zeros_like(delta)
+        return np.zeros(delta.size)
     if codec.name == "bfloat16":
-        return np.abs(delta) * 2.0**-8 + 2.0**-134                       # 8 significant bits; half of the smallest step
-    blocks = [np.full(len(part), np.abs(part).max()) for part in np.split(delta, range(256, len(delta), 256))]
+        return np.abs(delta.astype(np.float64)) * 2.0**-8 + 2.0**-134     # 8 significant bits; half the smallest step
+    blocks = [np.full(len(part), float(np.abs(part).max())) for part in np.split(delta, range(256, len(delta), 256))]
     return np.concatenate(blocks) / 254 * 1.0001 + 127 * 2.0**-126        # half a step; blocks too small are zeros
 
 
-@given(codecs, vectors(1e38))
+@given(codecs, vectors(2.0**126))
 def test_a_delta_comes_back_within_the_codecs_error_and_its_payload_has_the_promised_length(
     codec: Codec, delta: Vector
 ) -> None:
@@ -45,11 +47,11 @@ def test_a_delta_comes_back_within_the_codecs_error_and_its_payload_has_the_prom
     assert (np.abs(decoded.astype(np.float64) - delta) <= error_bound(codec, delta)).all()
 
 
-@given(codecs, vectors(1e30))
-def test_what_a_codec_can_say_it_says_exactly(codec: Codec, delta: Vector) -> None:
+@given(codecs, vectors(2.0**100))
+def test_what_a_codec_has_decoded_it_encodes_again_without_another_error(codec: Codec, delta: Vector) -> None:
     once = codec.decode(codec.encode(delta), delta.size)
     twice = codec.decode(codec.encode(once), delta.size)
-    np.testing.assert_allclose(twice, once, rtol=3e-7, atol=0)           # an int8 scale may round once more
+    np.testing.assert_allclose(twice, once, rtol=3e-7, atol=0)           # the int8 scale is divided once more
 
 
 @every_codec
@@ -75,7 +77,7 @@ def test_payloads_are_these_bytes() -> None:
     delta = np.array([1.0, -2.0, 0.5], np.float32)
     assert CODECS["float32"].encode(delta).hex() == "0000803f000000c00000003f"
     assert CODECS["bfloat16"].encode(delta).hex() == "803f00c0003f"
-    assert CODECS["int8"].encode(delta).hex() == "0402813c" + "408120"    # scale 2/127, then 64 (63.5 to even), -127, 32
+    assert CODECS["int8"].encode(delta).hex() == "0402813c" + "408120"    # 2/127 | 64 (63.5 to even), -127, 32
 
 
 @every_codec
@@ -104,10 +106,8 @@ def test_any_bytes_of_the_right_length_are_finite_numbers_or_a_bad_payload(
 ) -> None:
     length = codec.payload_bytes(size)
     payload = data.draw(st.binary(min_size=length, max_size=length))
-    try:
+    with contextlib.suppress(BadPayload):
         assert np.isfinite(codec.decode(payload, size)).all()
-    except BadPayload:
-        pass
 
 
 @pytest.mark.parametrize("scale", [np.nan, np.inf, -1.0, MAX])

@@ -96,9 +96,10 @@ def test_a_snapshot_is_the_vector_in_little_endian_float32() -> None:
     np.testing.assert_array_equal(from_snapshot(bytes.fromhex("0000803f000000c0"), 2), vector)
 
 
-@pytest.mark.parametrize(
-    "payload", [b"", bytes(7), bytes(12), np.array([0, np.nan], "<f4").tobytes(), np.array([np.inf, 0], "<f4").tobytes()]
-)
+NAN, INFINITE = np.array([0, np.nan], "<f4").tobytes(), np.array([np.inf, 0], "<f4").tobytes()
+
+
+@pytest.mark.parametrize("payload", [b"", bytes(7), bytes(12), NAN, INFINITE])
 def test_a_snapshot_of_another_length_or_with_numbers_that_are_not_finite_is_refused(payload: bytes) -> None:
     with pytest.raises(BadPayload):
         from_snapshot(payload, 2)

@@ -48,12 +48,13 @@ class Ear:
         self.addresses.append(address)
         self._news.set()
 
-    async def hears(self, *addresses: str) -> None:
-        """Return once all `addresses` were passed on.  Raises TimeoutError."""
+    async def hears(self, *addresses: str) -> list[str]:
+        """Everything passed on, once all `addresses` were.  Raises TimeoutError."""
         async with asyncio.timeout(PATIENCE_S):
             while not set(addresses) <= set(self.addresses):
                 self._news.clear()
                 await self._news.wait()
+        return list(self.addresses)
 
 
 @contextlib.asynccontextmanager
@@ -92,8 +93,7 @@ def claim(tag, peer) -> dict[str, str]:
 def test_two_nodes_find_each_other_and_not_themselves(tag):
     async def scenario():
         async with node(tag, ALICE, 7001) as alice, node(tag, BOB, 7002, hosts=("127.0.0.1:7002",)) as bob:
-            await asyncio.gather(alice.hears(f"{BOB}@127.0.0.1:7002"), bob.hears(f"{ALICE}@127.0.0.1:7001"))
-            return alice.addresses, bob.addresses
+            return await alice.hears(f"{BOB}@127.0.0.1:7002"), await bob.hears(f"{ALICE}@127.0.0.1:7001")
 
     assert asyncio.run(scenario()) == ([f"{BOB}@127.0.0.1:7002"], [f"{ALICE}@127.0.0.1:7001"])
 
@@ -110,8 +110,8 @@ def test_federations_on_one_network_do_not_meet(tag):
             node(tag, DAVE, 7004),
         ):
             # Carol's hearing of Bob proves that Bob was on the air while Alice listened.
-            await asyncio.gather(carol.hears(f"{BOB}@127.0.0.1:7002"), alice.hears(f"{DAVE}@127.0.0.1:7004"))
-            return alice.addresses
+            await carol.hears(f"{BOB}@127.0.0.1:7002")
+            return await alice.hears(f"{DAVE}@127.0.0.1:7004")
 
     assert asyncio.run(scenario()) == [f"{DAVE}@127.0.0.1:7004"]
 
@@ -122,9 +122,8 @@ def test_a_peer_that_returns_is_found_again(tag):
         async with node(tag, ALICE, 7001) as alice:
             for _ in range(2):
                 async with node(tag, BOB, 7002):
-                    await alice.hears(f"{BOB}@127.0.0.1:7002")
-                heard, alice.addresses = alice.addresses, []
-                assert heard == [f"{BOB}@127.0.0.1:7002"]
+                    assert await alice.hears(f"{BOB}@127.0.0.1:7002") == [f"{BOB}@127.0.0.1:7002"]
+                alice.addresses.clear()
 
     asyncio.run(scenario())
 
@@ -171,8 +170,7 @@ def test_bad_records_and_bad_addresses_are_passed_over(tag):
             await announce(zeroconf, claim(tag, BOB), port=0)
             await announce(zeroconf, claim(tag, CAROL), hosts=nowhere)
             await announce(zeroconf, claim(tag, DAVE), port=7004, hosts=(*nowhere, "192.0.2.7", "2001:db8::7"))
-            await alice.hears(f"{DAVE}@192.0.2.7:7004", f"{DAVE}@[2001:db8::7]:7004")
-            return alice.addresses
+            return await alice.hears(f"{DAVE}@192.0.2.7:7004", f"{DAVE}@[2001:db8::7]:7004")
 
     assert len(asyncio.run(scenario())) == 2
 
@@ -182,8 +180,7 @@ def test_a_node_that_others_can_reach_is_not_sent_to_its_own_loopback(tag):
     async def scenario():
         async with node(tag, ALICE, 7001, hosts=("192.0.2.1:7001",)) as alice, stranger() as zeroconf:
             await announce(zeroconf, claim(tag, BOB), port=22, hosts=("127.0.0.1", "192.0.2.9"))
-            await alice.hears(f"{BOB}@192.0.2.9:22")
-            return alice.addresses
+            return await alice.hears(f"{BOB}@192.0.2.9:22")
 
     assert asyncio.run(scenario()) == [f"{BOB}@192.0.2.9:22"]
 
@@ -195,8 +192,8 @@ def test_one_record_cannot_send_a_node_to_a_whole_network(tag):
             crowd = [f"192.0.2.{n}" for n in range(1, discovery.ADDRESSES_PER_CANDIDATE_MAX + 4)]
             await announce(zeroconf, claim(tag, BOB), hosts=crowd)
             await announce(zeroconf, claim(tag, CAROL), hosts=("192.0.2.99",))
-            await alice.hears(f"{CAROL}@192.0.2.99:7777")
-            return [address for address in alice.addresses if str(BOB) in address]
+            heard = await alice.hears(f"{CAROL}@192.0.2.99:7777")
+            return [address for address in heard if str(BOB) in address]
 
     assert len(asyncio.run(scenario())) == discovery.ADDRESSES_PER_CANDIDATE_MAX
 

@@ -19,7 +19,8 @@ def written():
     logger = logging.getLogger("gossipfl")
     logger.handlers.clear()
     logger.propagate = True
-    logger.setLevel(logging.NOTSET)
+    for name in ("gossipfl", "zeroconf"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 def test_a_line_is_time_mark_and_text(written):
@@ -51,6 +52,11 @@ def test_single_messages_are_told_only_when_asked_for(written):
     log.setup(verbose=True, stream=stream)
     logging.getLogger("gossipfl").debug("> chunk 1")
     assert stream.getvalue().count("> chunk 1") == 1
+
+
+def test_tracebacks_about_a_lost_interface_are_kept_from_the_terminal(written, capsys):
+    logging.getLogger("zeroconf").warning("Error with socket 14")
+    assert capsys.readouterr().err == ""
 
 
 def test_only_the_newest_lines_are_remembered(written):

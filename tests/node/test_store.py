@@ -15,6 +15,7 @@ from gossipfl import federation as federations
 from gossipfl.config import ModelConfig
 from gossipfl.errors import StateError
 from gossipfl.identity import Identity
+from gossipfl.node import database
 from gossipfl.node import store as stores
 from gossipfl.node.store import RoundRow, Store, read_rounds
 
@@ -64,6 +65,16 @@ def test_boots_are_counted_and_may_be_told_to_jump_but_never_fall(tmp_path):
         boots.append(store.begin_boot(at_least))
         store.close()
     assert boots == [1, 2, 50, 51]
+
+
+def test_a_boot_is_flushed_to_the_disk_before_it_is_told(store):
+    """A power cut cannot be had in a test; what SQLite was asked to do, and in which order, can be seen."""
+    said = []
+    store._connection.set_trace_callback(said.append)
+    store.begin_boot()
+    store._connection.set_trace_callback(None)
+    order = [said.index(word) for word in ("PRAGMA synchronous = FULL", "COMMIT", "PRAGMA synchronous = NORMAL")]
+    assert order == sorted(order)
 
 
 def test_a_fresh_store_has_no_last_round(store):
@@ -161,7 +172,7 @@ def test_a_damaged_store_says_what_to_move_away(tmp_path, damage):
     for n in range(50):
         store.put_round(a_round(n))
     store.close()
-    path = tmp_path / stores.FILE
+    path = tmp_path / database.FILE
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(StateError, match=r"is damaged \(.+\): move it away"):
         Store.open(tmp_path, FEDERATION, ALICE)
@@ -169,13 +180,27 @@ def test_a_damaged_store_says_what_to_move_away(tmp_path, damage):
 
 def test_a_store_of_a_later_version_is_refused_for_writing_and_reading(tmp_path):
     Store.open(tmp_path, FEDERATION, ALICE).close()
-    connection = sqlite3.connect(tmp_path / stores.FILE)
-    connection.execute(f"PRAGMA user_version = {stores.SCHEMA_VERSION + 1}")
+    connection = sqlite3.connect(tmp_path / database.FILE)
+    connection.execute(f"PRAGMA user_version = {database.SCHEMA_VERSION + 1}")
     connection.close()
     with pytest.raises(StateError, match="schema version 2 and this program reads 1"):
         Store.open(tmp_path, FEDERATION, ALICE)
     with pytest.raises(StateError, match="schema version 2"):
         read_rounds(tmp_path)
+
+
+def test_a_store_that_is_just_being_made_has_no_rounds_yet(tmp_path):
+    (tmp_path / database.FILE).touch()
+    assert read_rounds(tmp_path) == []
+
+
+def test_a_place_that_cannot_hold_a_store_is_the_users_mistake(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StateError, match="cannot use the state directory"):
+        Store.open(tmp_path / "file", FEDERATION, ALICE)
+    (tmp_path / "state" / database.FILE).mkdir(parents=True)
+    with pytest.raises(StateError, match="fix its permissions"):
+        Store.open(tmp_path / "state", FEDERATION, ALICE)
 
 
 def test_reading_where_no_node_has_run_is_the_users_mistake(tmp_path):

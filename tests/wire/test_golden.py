@@ -4,7 +4,7 @@ They never change.  A later version still reads them, and still writes them to p
 """
 
 import pytest
-from samples import ALICE, MANIFEST, MESSAGES, RECORD
+from wire_samples import ALICE, MANIFEST, MESSAGES, RECORD
 
 from gossipfl.wire.manifest import open_manifest, open_record, sign_manifest, sign_record
 from gossipfl.wire.messages import TYPES, decode, encode

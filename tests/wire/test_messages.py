@@ -1,10 +1,12 @@
 """Any bytes are a message of this protocol or a BadMessage, and nothing else happens."""
 
+from contextlib import suppress
+
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import MESSAGES
+from wire_samples import MESSAGES
 
 from gossipfl.errors import PeerError
 from gossipfl.wire.messages import (
@@ -37,25 +39,23 @@ def test_every_message_comes_back_as_it_was(message):
 
 
 @each_type
+@settings(max_examples=50)
 @given(body=st.binary(max_size=200))
 def test_arbitrary_bytes_raise_only_peer_errors(code, body):
-    try:
+    with suppress(PeerError):
         assert isinstance(decode(Frame(code, 0, 0, body), LIMIT), TYPES[code])
-    except PeerError:
-        pass
 
 
 @each_type
+@settings(max_examples=50)
 @given(data=st.data())
 def test_altered_messages_raise_only_peer_errors(code, data):
     body = bytearray(encode(next(message for message in MESSAGES if type(message) is TYPES[code])).body)
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(body) - 1))
         body[at] = data.draw(st.integers(0, 255))
-    try:
+    with suppress(PeerError):
         assert isinstance(decode(Frame(code, 0, 0, bytes(body)), LIMIT), TYPES[code])
-    except PeerError:
-        pass
 
 
 @each_type
@@ -67,6 +67,7 @@ def test_truncated_messages_are_bad_at_every_length(code):
 
 
 @each_type
+@settings(max_examples=50)
 @given(
     tables=st.recursive(
         st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.binary(),
@@ -75,10 +76,8 @@ def test_truncated_messages_are_bad_at_every_length(code):
     )
 )
 def test_well_formed_tables_of_any_shape_raise_only_peer_errors(code, tables):
-    try:
+    with suppress(PeerError):
         assert isinstance(decode(Frame(code, 0, 0, msgpack.packb(tables)), LIMIT), TYPES[code])
-    except PeerError:
-        pass
 
 
 @pytest.mark.parametrize(
@@ -174,7 +173,7 @@ def test_published_msgpack_numbers_are_read_where_they_are_whole_and_in_range(ve
     suite = vectors("msgpack-test-suite.json")
     read = 0
     for case in [*suite["20.number-positive.yaml"], *suite["21.number-negative.yaml"], *suite["23.number-bignum.yaml"]]:
-        number = int(case.get("bignum", case["number"]))
+        number = int(case["bignum"] if "bignum" in case else case["number"])
         for encoded in map(unhex, case["msgpack"]):
             frame = frame_of(Ping, b"\x81\xa5nonce" + encoded)
             if 0 <= number < 2**63 and encoded[0] not in (0xCA, 0xCB):

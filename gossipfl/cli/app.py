@@ -1,0 +1,41 @@
+"""The commands put together, and one place that turns errors into sentences and exit codes.
+
+0 done, 1 ran but failed what it promised, 2 the user's turn (one sentence, no traceback), 130 interrupted.
+A command imports what it works with inside its function: `--help` must not wait for jax.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from gossipfl.cli import federation, identity, node, scenario, status
+from gossipfl.errors import UserError
+
+USER_ERROR, INTERRUPTED = 2, 130
+
+# Plain help: drawing it with rich takes three times as long as everything else that --help does.
+app = typer.Typer(
+    help="Federated learning with no server: peers find each other, exchange signed model deltas and average.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("node")(node.node)
+app.add_typer(scenario.app, name="scenario")
+app.add_typer(federation.app, name="federation")
+app.add_typer(identity.app, name="identity")
+app.command("status")(status.status)
+
+
+def main() -> None:
+    """Run the command that sys.argv names, and exit."""
+    try:
+        app(prog_name="gossipfl")
+    except UserError as error:
+        print(f"gossipfl: {error}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,90 @@
+"""Options come in strictly, go out readably, and say where they are wrong."""
+
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gossipfl import config
+from gossipfl.config import LimitsConfig, ModelConfig, NodeConfig, RoundConfig, TrainingConfig
+from gossipfl.errors import ConfigError
+
+
+def written(tmp_path, text):
+    path = tmp_path / "node.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_an_empty_file_gives_the_defaults(tmp_path):
+    assert config.load(written(tmp_path, ""), NodeConfig) == NodeConfig()
+
+
+def test_what_is_written_is_what_counts(tmp_path):
+    text = 'listen = "[::]:7000"\n[training]\nbatch_size = 8\n[discovery]\npeers = ["a:1", "b:2"]\n'
+    loaded = config.load(written(tmp_path, text), NodeConfig)
+    assert loaded.listen == "[::]:7000"
+    assert loaded.training == TrainingConfig(batch_size=8)
+    assert loaded.discovery.peers == ("a:1", "b:2")
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "reason"),
+    [
+        ("[training]\nbatch = 8\n", "training", "unknown field `batch`"),
+        ("[training]\nbatch_size = 'many'\n", "training.batch_size", "expected `int`"),
+        ("[training]\nbatch_size = 1.5\n", "training.batch_size", "expected `int`"),
+        ("[training]\noptimizer = 'magic'\n", "training.optimizer", "magic"),
+        ("[overlay]\nneighbors = ['a', 3]\n", "overlay.neighbors[1]", "expected `str`"),
+        ("nonsense = 1\n", "", "unknown field `nonsense`"),
+        ("[discovery]\nmdns = 1\n", "discovery.mdns", "expected `bool`"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_with_its_place(tmp_path, text, path, reason):
+    file = written(tmp_path, text)
+    with pytest.raises(ConfigError) as error:
+        config.load(file, NodeConfig)
+    assert error.value.path == path
+    assert reason in str(error.value)
+    assert str(file) in str(error.value)
+
+
+def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="cannot read"):
+        config.load(tmp_path / "absent.toml", NodeConfig)
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        config.load(written(tmp_path, "listen ="), NodeConfig)
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        config.load(tmp_path / "binary.toml", NodeConfig)
+
+
+def test_a_value_of_the_wrong_kind_is_refused_even_at_the_top():
+    with pytest.raises(ConfigError, match="expected `object`"):
+        config.parse([1], NodeConfig, "here")
+
+
+@pytest.mark.parametrize(
+    "section", [NodeConfig(), RoundConfig(rounds=3), LimitsConfig(), ModelConfig(inputs=(28, 28, 1))]
+)
+def test_options_survive_the_way_through_toml(section):
+    text = config.to_toml(config.to_tables(section))
+    assert config.parse(tomllib.loads(text), type(section), "memory") == section
+
+
+@given(
+    tables=st.dictionaries(
+        st.text("abcdef_", min_size=1, max_size=6),
+        st.text(max_size=30) | st.integers(-(2**63), 2**63 - 1) | st.booleans()
+        | st.floats(allow_nan=False) | st.lists(st.integers(0, 9), max_size=3),
+        max_size=5,
+    )
+)  # fmt: skip
+def test_what_is_written_as_toml_is_read_back_the_same(tables):
+    assert tomllib.loads(config.to_toml({"top": 1, "inner": tables})) == {"top": 1, "inner": tables}
+
+
+def test_options_cannot_be_changed_behind_ones_back():
+    with pytest.raises(AttributeError):
+        NodeConfig().listen = "elsewhere:1"
