@@ -33,11 +33,10 @@ def open_csv(path: Path, label: str) -> Source:
         raise DataError(f'{path} has no column "{label}"; set data.label to one of: {", ".join(columns)}')
     table = _read_csv(path, columns)                    # (N, columns) float64, so that whole labels stay whole
     at = columns.index(label)
-    x = np.delete(table, at, axis=1).astype(np.float32)
     return Source(
         name=str(path),
         labels=table[:, at],
-        rows=lambda rows: x[rows],
+        rows=lambda rows: np.delete(table[rows], at, axis=1),
         row_name="line",
         row_first=2,                                    # the header is line 1
         columns=tuple(columns[:at] + columns[at + 1 :]),

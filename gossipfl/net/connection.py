@@ -7,24 +7,11 @@ clean end before any byte knows that another cipher may help, and that after a r
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-import struct
 from collections.abc import Callable
 
-from gossipfl.config import KIB
 from gossipfl.errors import GossipflError, LinkError, PeerError
+from gossipfl.net.sockets import end_half, remote, reset, tune
 from gossipfl.wire.handshake import HANDSHAKE_BYTES_MAX, Channel, Dialer, Listener, UnknownSuite
-
-_OPTIONS = (
-    ("IPPROTO_TCP", "TCP_NODELAY", 1),
-    ("SOL_SOCKET", "SO_KEEPALIVE", 1),
-    ("IPPROTO_TCP", "TCP_KEEPIDLE", 15),                 # seconds; keepalive sees the death of an idle link ...
-    ("IPPROTO_TCP", "TCP_KEEPINTVL", 5),
-    ("IPPROTO_TCP", "TCP_KEEPCNT", 3),
-    ("IPPROTO_TCP", "TCP_USER_TIMEOUT", 20_000),         # milliseconds; ... and this one of a busy link
-    ("IPPROTO_TCP", "TCP_NOTSENT_LOWAT", 128 * KIB),     # what the kernel holds unsent goes before any control frame
-)
 
 
 class Unanswered(LinkError):
@@ -58,19 +45,20 @@ class Connection(asyncio.BufferedProtocol):
         """Reset the connection; `error` is told unless something was told before."""
         if not self._over:
             self._end(error)
-        self._reset()
+        assert self.transport is not None
+        reset(self.transport)
 
     def leave(self, last: bytes) -> None:
         """Send `last`, end my half, and ignore what still comes until the other end closes or `refuse` is called."""
         self._over = True
         assert self.transport is not None
         self.transport.write(last)
-        self.transport.write_eof()
+        end_half(self.transport)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.host, port = _unmapped(transport.get_extra_info("peername"))
+        self.host, port = remote(transport)
         self.address = f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
         tune(transport.get_extra_info("socket"))
         self._made(self)
@@ -120,23 +108,3 @@ class Connection(asyncio.BufferedProtocol):
     def _end(self, error: GossipflError) -> None:
         self._over = True
         self._failed(self, error)
-
-    def _reset(self) -> None:
-        assert self.transport is not None
-        with contextlib.suppress(OSError):
-            linger_for_none = struct.pack("ii", 1, 0)
-            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_for_none)
-        self.transport.abort()
-
-
-def tune(sock: socket.socket) -> None:
-    """Set what this platform knows of the options that notice dead links soon and keep the kernel's queue short."""
-    for level, name, value in _OPTIONS:
-        if hasattr(socket, name):
-            with contextlib.suppress(OSError):           # some sandboxes name options that they do not have
-                sock.setsockopt(getattr(socket, level), getattr(socket, name), value)
-
-
-def _unmapped(peername: tuple[str, int] | tuple[str, int, int, int]) -> tuple[str, int]:
-    """Host and port; an IPv4 client of a dual-stack listener by its IPv4 address."""
-    return peername[0].removeprefix("::ffff:"), peername[1]

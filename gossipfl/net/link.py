@@ -15,6 +15,7 @@ from typing import Protocol
 from gossipfl.config import KIB, LimitsConfig
 from gossipfl.errors import LinkError, PeerError
 from gossipfl.net.queue import SendQueue
+from gossipfl.net.sockets import end_half
 from gossipfl.wire.handshake import Channel
 from gossipfl.wire.messages import CHUNK, Close, CloseCode, encode
 from gossipfl.wire.noise import CipherState
@@ -155,7 +156,7 @@ class Link(asyncio.BufferedProtocol):
         # Closing a socket that holds unread bytes resets the connection, and the reset can overtake my last frame.
         # So only my half ends here; the rest follows when the other end answers in kind, or after CLOSE_S.
         if self._closing:
-            self._transport.write_eof()
+            end_half(self._transport)
 
     # ---------------------------------------------------------------------------------------------- receiving
 

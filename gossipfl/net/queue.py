@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from gossipfl.errors import LinkError, PeerError
 from gossipfl.wire.messages import CHUNK, TYPES, Close, Ping, Pong
-from gossipfl.wire.records import RECORD_BYTES_MAX, RECORD_OVERHEAD_BYTES, Frame
+from gossipfl.wire.records import FRAME_BODY_MAX, RECORD_BYTES_MAX, RECORD_OVERHEAD_BYTES, Frame
 
 LIVENESS = frozenset(code for code, message in TYPES.items() if message in (Ping, Pong, Close))
 REQUESTS_MAX = 1024                                      # of chunks, waiting in one link: guess, windows need about 8
@@ -40,6 +40,7 @@ class SendQueue:
 
     def push(self, frame: Frame) -> None:
         """Queue a control frame.  Raises QueueOverflow."""
+        assert len(frame.body) <= FRAME_BODY_MAX         # here, where the stack still tells who made it
         self._bytes += RECORD_OVERHEAD_BYTES + len(frame.body)
         if self._bytes > self._bytes_max:
             raise QueueOverflow(f"{self._bytes} bytes of control wait for a slow link, limit is {self._bytes_max}")

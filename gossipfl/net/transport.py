@@ -74,8 +74,8 @@ class Transport:
     async def listen(self, address: str) -> list[str]:
         """Accept connections at ``host:port``; port 0 is any free one.  Returns the addresses bound.
 
-        ``[::]`` also accepts IPv4 where the system allows it.  Raises StateError if the place cannot be had,
-        ConfigError if it is no address.
+        ``[::]`` also accepts IPv4 where the system allows it, and then both wildcards are returned.
+        Raises StateError if the place cannot be had, ConfigError if it is no address.
         """
         host, port, _ = addresses.parse(address)
         try:
@@ -83,7 +83,7 @@ class Transport:
         except OSError as error:
             raise StateError(_listen_remedy(host, port, error)) from None
         self._servers.append(server)
-        return [str(addresses.Address(*bound.getsockname()[:2])) for bound in server.sockets]
+        return [address for bound in server.sockets for address in _bound_addresses(bound)]
 
     async def _open_server(self, host: str, port: int) -> asyncio.Server:
         loop = asyncio.get_running_loop()
@@ -139,7 +139,10 @@ class Transport:
     # ------------------------------------------------------------------------------------------------ dialing
 
     def dial(self, address: str, expected: PeerId | None = None) -> None:
-        """Try to reach whoever listens at ``host:port``: ends in `link_up`, or in `dial_failed` with the reason."""
+        """Try to reach whoever listens at ``host:port``: ends in `link_up`, or in `dial_failed` with the reason.
+
+        With ``PEERID@host:port`` the peer is expected that the address names.
+        """
         task = asyncio.get_running_loop().create_task(self._dial(address, expected))
         self._dials.add(task)
         task.add_done_callback(self._dials.discard)
@@ -156,7 +159,8 @@ class Transport:
             self._sink.dial_failed(address, str(error))
 
     async def _dial_suites(self, address: str, expected: PeerId | None) -> None:
-        host, port, _ = addresses.parse(address)
+        host, port, named = addresses.parse(address)
+        expected = expected or named
         *others, last = self._suites
         for suite in others:
             with suppress(Unanswered):
@@ -224,6 +228,13 @@ class Transport:
 def _fail(outcome: asyncio.Future[None], _: Connection, error: GossipflError) -> None:
     if not outcome.done():
         outcome.set_exception(error)
+
+
+def _bound_addresses(bound: socket.socket) -> list[str]:
+    host, port = bound.getsockname()[:2]
+    is_dual = bound.family == socket.AF_INET6 and not bound.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    hosts = ["0.0.0.0", host] if is_dual and host == "::" else [host]
+    return [str(addresses.Address(host, port)) for host in hosts]
 
 
 def _listen_remedy(host: str, port: int, error: OSError) -> str:

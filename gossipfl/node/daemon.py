@@ -24,7 +24,7 @@ from typing import Any
 
 from gossipfl import aggregation
 from gossipfl.config import NodeConfig
-from gossipfl.errors import ConfigError, PeerError
+from gossipfl.errors import ConfigError, PeerError, StateError
 from gossipfl.federation import Federation
 from gossipfl.identity import Identity, PeerId
 from gossipfl.learning.data import Shard, load_shard
@@ -47,6 +47,7 @@ from gossipfl.wire.records import Frame
 
 _INLINE_HASH_BYTES = 128 * 1024      # less takes under 0.1 ms, a thread's answer as long
 _LAG_EVERY_S = 0.05
+_UNWRITTEN_MAX = 10_000              # writes waiting for the disk
 _GIL_SWITCH_S = 0.001                # how soon the loop gets the interpreter back from a thread that computes
 KEY_FILE, CHECKPOINT_FILE = "key", "checkpoint.safetensors"
 
@@ -126,6 +127,9 @@ class Node:
         self._mixing: ev.Mix | None = None
         self._records: dict[PeerId, tuple[PeerId, int, bytes]] = {}
         self._jobs: set[asyncio.Future[Any]] = set()
+        self._unwritten: list[Callable[[], None]] = []
+        self._writing = False
+        self._checkpoint: Callable[[], None] | None = None
         self._exit_code = 0
 
     # -------------------------------------------------------------------------------------- from start to end
@@ -155,7 +159,7 @@ class Node:
         self.transport = Transport(self.identity, self.federation, self.options.limits, self)
         stack.push_async_callback(self.transport.aclose)
         self.bound = await self.transport.listen(self.options.listen)
-        self.addresses = addresses.advertised(self.bound, self.options.announce, self.options.discovery.interfaces)
+        self.addresses = self._addresses_now()
         self.peer = Peer(self._setup(), self._now())
         self._feed(ev.Tick())
         await self._open_status(stack)
@@ -171,6 +175,10 @@ class Node:
             stack.callback(shown.cancel)
         lag = asyncio.create_task(self._watch_lag())
         stack.callback(lag.cancel)
+
+    def _addresses_now(self) -> tuple[str, ...]:
+        """Where others can dial me: interfaces come and go."""
+        return addresses.advertised(self.bound, self.options.announce, self.options.discovery.interfaces)
 
     def _setup(self) -> Setup:
         return Setup(
@@ -196,14 +204,15 @@ class Node:
         port = addresses.parse(self.bound[0]).port
         discovery = Discovery(
             self.federation.discovery_tag, self.identity.peer_id, port, self._found, self.options.discovery,
-            self.addresses, self.options.limits.candidates_max,
+            self._addresses_now, self.options.limits.candidates_max,
         )  # fmt: skip
         await discovery.start()
         stack.push_async_callback(discovery.aclose)
 
     async def _settle(self) -> None:
         """Let what is being written be written, the last round and its checkpoint above all."""
-        await self._loop.run_in_executor(self._threads["keeping"], lambda: None)
+        while self._writing:
+            await asyncio.wait(self._jobs, return_when=asyncio.FIRST_COMPLETED)
 
     def _interrupted(self, number: signal.Signals) -> None:
         self._exit_code = 130 if number is signal.SIGINT else 0
@@ -304,7 +313,27 @@ class Node:
             self._over.set_exception(error)
 
     def _keep(self, work: Callable[[], None]) -> None:
-        self._job("keeping", work, lambda _: None)
+        """Write something down, in the order of calls, all that waits in one turn of the keeping thread."""
+        self._unwritten.append(work)
+        if len(self._unwritten) > _UNWRITTEN_MAX:
+            raise StateError(f"the disk under {self.state} is too slow: {_UNWRITTEN_MAX} writes are waiting")
+        if not self._writing:
+            self._write()
+
+    def _write(self) -> None:
+        batch, self._unwritten, self._writing = self._unwritten, [], True
+        self._job("keeping", lambda: [work() for work in batch], self._written)
+
+    def _written(self, _: Any) -> None:
+        self._writing = False
+        if self._unwritten:
+            self._write()
+
+    def _save_newest(self) -> None:
+        """The newest checkpoint that waits; rounds may be faster than a disk, and older ones are of no use."""
+        save, self._checkpoint = self._checkpoint, None
+        if save is not None:
+            save()
 
     @property
     def _the_worker(self) -> Worker:
@@ -345,7 +374,8 @@ class Node:
         effect, self._mixing = self._mixing, None
         assert effect is not None
         if save is not None:
-            self._keep(save)
+            self._checkpoint = save
+            self._keep(self._save_newest)
         row = self.history.round_row(effect, outcome, self.transport.links, self._now())
         self._keep(lambda: self._store.put_round(row))
         for line in self.history.told(effect, outcome):

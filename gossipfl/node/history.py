@@ -42,20 +42,22 @@ class History:
     def bytes_sent(self, links: Iterable[Link]) -> int:
         return self._sent_before + self._sent_closed + sum(link.bytes_sent for link in links)
 
+    def control_bytes_sent(self, links: Iterable[Link]) -> int:
+        return self._control_before + self._control_closed + sum(link.control_bytes_sent for link in links)
+
     def bytes_received(self, links: Iterable[Link]) -> int:
         return self._received_closed + sum(link.bytes_received for link in links)
 
     def round_row(self, effect: Mix, outcome: Outcome, links: list[Link], now: float) -> RoundRow:
         """The finished round as the store keeps it."""
         metrics = outcome.metrics
-        control = self._control_before + self._control_closed + sum(link.control_bytes_sent for link in links)
         row = RoundRow(
             round=effect.round, time_s=now,
             accuracy=metrics.accuracy if metrics is not None else None,
             loss=metrics.loss if metrics is not None else None,
             train_loss=outcome.train_loss, expected=effect.expected, heard=effect.heard, late=len(effect.late),
             refused=len(outcome.refused) + len(effect.stale), bytes_sent=self.bytes_sent(links),
-            control_bytes_sent=control, rss_mb=resident_mb(), busy_s=effect.busy_s + outcome.mixed.busy_s,
+            control_bytes_sent=self.control_bytes_sent(links), rss_mb=resident_mb(), busy_s=effect.busy_s + outcome.mixed.busy_s,
             wait_s=effect.wait_s, distance=outcome.distance, sketch=outcome.sketch,
         )  # fmt: skip
         self.last = row

@@ -25,7 +25,7 @@ def view_of(node: Node) -> dict[str, Any]:
 def _status(node: Node) -> dict[str, Any]:
     history, round_, membership = node.history, node.peer.averaging.round, node.peer.membership
     last, links = history.last, list(node.links.values())
-    control = sum(link.control_bytes_sent for link in links)
+    control = history.control_bytes_sent(links)
     sent = history.bytes_sent(links)
     return {
         "peer_id": str(node.identity.peer_id),

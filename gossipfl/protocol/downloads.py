@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from gossipfl.errors import PeerError
 from gossipfl.wire.chunks import HASH_BYTES, BadChunk, Piece, chunk_bytes_for, chunk_count
 from gossipfl.wire.manifest import Manifest, Signed
@@ -47,7 +49,9 @@ class Download:
     def __post_init__(self) -> None:
         size = self.offer.manifest.size
         self.chunk_bytes = chunk_bytes_for(size)
-        self.buffer = memoryview(bytearray(size))
+        # Not zeroed, and on large pages where the system has them: bytearray(40 MB) alone takes as long as hashing it.
+        # Nobody sees what lies there before: a download is handed on when every byte of it was received and verified.
+        self.buffer = memoryview(np.empty(size, np.uint8))
         self.missing = deque(range(chunk_count(size, self.chunk_bytes)))
 
     @property

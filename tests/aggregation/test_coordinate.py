@@ -129,7 +129,7 @@ def test_nobody_there_leaves_me_where_i_am(z: Vector) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 8])
-@pytest.mark.parametrize(("rule", "f"), [("median", 0), ("trimmed_mean", 0), ("trimmed_mean", 1)])
+@pytest.mark.parametrize(("rule", "f"), [("median", 0), ("trimmed_mean", 1), ("trimmed_mean", 2)])
 def test_under_vmap_every_peer_gets_what_it_gets_alone(rule: str, f: int, n: int) -> None:
     if n < 2 * f:
         with pytest.raises(TooFewPeers):
@@ -140,6 +140,7 @@ def test_under_vmap_every_peer_gets_what_it_gets_alone(rule: str, f: int, n: int
     rng = np.random.default_rng(n)
     z = rng.standard_normal((40, n, 300)).astype(np.float32)
     w = (rng.random((40, n)) < np.linspace(0, 1, 40)[:, None]).astype(np.float32)      # from nobody to everybody
+    z[:, 0] = 0                                                           # a neighbor that agrees with me: ties
     z[w == 0] = np.nan
     together = jax.jit(jax.vmap(lambda z, w: RULES[rule].function(z, w, Budget(f))))(z, w)
     for peer in range(40):

@@ -67,7 +67,7 @@ def run(test):
         complaints = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
         await test()
-        assert complaints == []
+        assert not complaints, complaints
 
     asyncio.run(watched())
 
@@ -80,7 +80,7 @@ async def peer(identity, federation=CLOSED, *, listen=None, suites=(), **limits)
     transport.recorder = recorder
     try:
         if listen:
-            (transport.address,) = await transport.listen(listen)
+            *_, transport.address = await transport.listen(listen)
         yield transport
     finally:
         await transport.aclose()
@@ -144,6 +144,10 @@ def raw_socket(address, receive_bytes=None):
     sock = socket.socket()
     if receive_bytes:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-    sock.connect((host, int(port)))
+    try:
+        sock.connect((host, int(port)))
+    except OSError:
+        sock.close()
+        raise
     sock.setblocking(False)
     return sock

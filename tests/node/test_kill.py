@@ -1,0 +1,53 @@
+"""kill -9 at any moment: the store opens, the sequence never goes back, the others go on."""
+
+import random
+import subprocess
+
+from daemons import Daemon, a_federation, until
+
+from gossipfl import federation
+from gossipfl.identity import Identity
+from gossipfl.node.store import Store
+
+KILLS = 50
+LIFE_S_MAX = 1.6                     # from before it listens to well into its rounds
+
+
+def test_a_daemon_killed_at_fifty_random_moments_comes_back_and_nobody_else_minds(tmp_path):
+    agreed, dice = a_federation(tmp_path), random.Random(7)
+    with Daemon(agreed, tmp_path / "a") as a, Daemon(agreed, tmp_path / "b", part=1, peers=[a.address]) as b:
+        victim = Daemon(agreed, tmp_path / "c", part=2, peers=[a.address, b.address])
+        lives = [life_and_death(victim, agreed, a, dice.uniform(0.0, LIFE_S_MAX)) for _ in range(KILLS)]
+        boots, heard = [life[0] for life in lives], [life[1] for life in lives]
+        assert boots == sorted(set(boots))
+        assert heard == sorted(heard)
+        assert heard[-1] > heard[0]
+        with victim:
+            until(lambda: victim.told(" heard"), "it takes part again")
+            assert [a.process.poll(), b.process.poll()] == [None, None]
+    story = a.log.read_text() + b.log.read_text() + victim.log.read_text()
+    assert "Traceback" not in story
+    assert "broke the protocol" not in story             # a sequence that goes back is a replay, and breaks it
+
+
+def life_and_death(victim, agreed, witness, life_s):
+    """One life of `life_s` seconds, ended with -9.
+
+    Returns how many boots its store has counted then, and its newest sequence in the store of a witness.
+    """
+    victim.start()
+    try:
+        victim.process.wait(life_s)
+        raise AssertionError(f"it ended by itself: {victim.log.read_text()[-1000:]}")
+    except subprocess.TimeoutExpired:
+        victim.kill()
+    if not (victim.state / "key").exists():              # killed before it had a name
+        Identity.generate().save(victim.state / "key")
+    identity = Identity.load(victim.state / "key")
+    store = Store.open(victim.state, federation.load(agreed), identity.peer_id)
+    try:
+        boots = store.begin_boot()
+    finally:
+        store.close()
+    seen = witness.query("SELECT sequence FROM signers WHERE signer = ?", victim.key)
+    return boots, seen[0][0] if seen else 0
