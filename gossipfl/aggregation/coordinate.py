@@ -124,10 +124,7 @@ def _picks(jnp: Any) -> tuple[Any, Any]:
 
 
 def _middle_traced(z: Array, w: Array, trim: int | None) -> Correction:
-    """The same where the number of present rows is not known while tracing.
-
-    Absent rows become +inf and -inf by turns, so the present ones stay in the middle: `below` of them sort before.
-    """
+    """The same where the number of present rows is not known while tracing: which ranks enter is computed, too."""
     import jax.numpy as jnp
 
     present = w > 0                                                        # (n-1,)
@@ -139,15 +136,18 @@ def _middle_traced(z: Array, w: Array, trim: int | None) -> Correction:
     ranks = _padded(net, low, z, present)
     total = sum(jnp.where((first <= rank) & (rank <= last), values, 0) for rank, values in ranks)
     sample = _sample(z)
-    ranks = _padded(net, low, sample, present)
-    lowest = sum(jnp.where(rank == first, values, 0) for rank, values in ranks)
-    highest = sum(jnp.where(rank == last, values, 0) for rank, values in ranks)
+    sampled = _padded(net, low, sample, present)
+    lowest = sum(jnp.where(rank == first, values, 0) for rank, values in sampled)
+    highest = sum(jnp.where(rank == last, values, 0) for rank, values in sampled)
     share = _share_within(sample, lowest, highest)
     return Correction(total / jnp.maximum(last - first + 1, 1), present * (first <= last) * share)
 
 
 def _padded(net: Network, low: int, z: Array, present: Array) -> list[tuple[int, Array]]:
-    """The network's ranks from `low` on, of {0} and z (n-1, s) with the absent rows at both ends."""
+    """The network's ranks, counted from `low`, of {0} and z (n-1, s).
+
+    Absent rows become +inf and -inf by turns: half of them, rounded down, rank below everybody present.
+    """
     import jax.numpy as jnp
 
     absent = jnp.cumsum(~present)                                          # (n-1,), counted from the first row

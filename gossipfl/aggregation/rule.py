@@ -7,7 +7,7 @@ jax is imported only in the second case.  The table of rules is in __init__.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -48,7 +48,7 @@ def on_host(z: Array) -> bool:
     return isinstance(z, np.ndarray)
 
 
-def differences(own: Vector, others: list[Vector]) -> Vector:
+def differences(own: Vector, others: Sequence[Vector]) -> Vector:
     """z (n, d): each of `others` minus `own`, in memory that jax can read without a copy (64-byte aligned)."""
     n, d = len(others), own.size
     raw = np.empty(4 * n * d + 64, np.uint8)

@@ -16,9 +16,9 @@ from gossipfl.config import KIB, LimitsConfig
 from gossipfl.errors import LinkError, PeerError
 from gossipfl.net.queue import SendQueue
 from gossipfl.net.sockets import end_half
+from gossipfl.wire.ciphers import CipherState
 from gossipfl.wire.handshake import Channel
 from gossipfl.wire.messages import CHUNK, Close, CloseCode, encode
-from gossipfl.wire.noise import CipherState
 from gossipfl.wire.records import Frame, RecordReader, pack_frame, pack_record, parse_frame
 
 CLOSE_S = 1.0                                            # to flush the last frames and see the other end's goodbye

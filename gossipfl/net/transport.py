@@ -22,9 +22,9 @@ from gossipfl.identity import Identity, PeerId
 from gossipfl.net import addresses
 from gossipfl.net.connection import Connection, HandshakeCut, Unanswered
 from gossipfl.net.link import Link, Sink
+from gossipfl.wire.ciphers import KEY_BYTES, Suite, available_suites
 from gossipfl.wire.handshake import Channel, Credentials, Dialer, Listener
 from gossipfl.wire.messages import Close, CloseCode, encode
-from gossipfl.wire.noise import KEY_BYTES, Suite, available_suites
 from gossipfl.wire.records import pack_frame, pack_record
 
 _RECEIVE_BYTES = 512 * KIB                               # one buffer for all links, read in one call

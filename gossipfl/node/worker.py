@@ -9,6 +9,7 @@ replaced, never changed.  When to do what is decided in protocol/, what is kept 
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from gossipfl import aggregation
 from gossipfl.codec import CODECS
+from gossipfl.codec.payload import Diverged
 from gossipfl.codec.public_model import PublicModel, snapshot_bytes
 from gossipfl.config import AggregationConfig, NodeConfig
 from gossipfl.errors import PeerError, TooFewPeers
@@ -27,6 +29,7 @@ from gossipfl.protocol.events import Contribution, Mix, Mixed, SnapshotReady, Tr
 from gossipfl.wire.chunks import cut
 from gossipfl.wire.manifest import genesis_state, next_state
 
+logger = logging.getLogger(__name__)
 _STATE_PREFIX = "state."             # of the learner's own tensors in a checkpoint
 
 
@@ -53,9 +56,11 @@ class Worker:
     own: PublicModel = field(init=False)
     _genesis: PublicModel = field(init=False)
     _models: dict[PeerId, PublicModel] = field(default_factory=dict)
+    _fresh_state: dict[str, np.ndarray] = field(init=False)
     _train_loss: float | None = None
 
     def __post_init__(self) -> None:
+        self._fresh_state = self.learner.state() if isinstance(self.learner, Resumable) else {}
         self._genesis = self.own = PublicModel(self.learner.vector(), genesis_state(self.federation.terms))
 
     # ---------------------------------------------------------------------------------------- checkpoints
@@ -84,10 +89,26 @@ class Worker:
         report = self.learner.train(round_)
         self._train_loss = report.loss
         codec = CODECS[self.federation.codec]
-        payload = cut(codec.encode(self.own.difference(self.learner.vector())))
+        payload = cut(self._encoded())
         # I add what my neighbors will add, not what I meant: what the codec lost stays in the next difference.
         self.own = self.own.advance(codec.decode(payload.data, self.own.size), next_state(self.own.state, payload.root))
         return Trained(round_, payload, report.examples, time.perf_counter() - started)
+
+    def _encoded(self) -> bytes:
+        """What my neighbors lack of my model.
+
+        A model that left the range of float32 - a wild learning rate, or poison that a weak rule let in - is nobody's
+        gain: I go back to the one I published last, with a fresh optimizer, and go on.
+        """
+        codec = CODECS[self.federation.codec]
+        try:
+            return codec.encode(self.own.difference(self.learner.vector()))
+        except Diverged as error:
+            logger.warning("! %s; back to the model published last", error)
+            self.learner.load(self.own.vector)
+            if isinstance(self.learner, Resumable):
+                self.learner.restore(self._fresh_state)
+            return codec.encode(np.zeros_like(self.own.vector))
 
     def take_snapshot(self) -> SnapshotReady:
         """My whole public model as a payload.  May run in any thread."""

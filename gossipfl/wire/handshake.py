@@ -16,8 +16,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from gossipfl.identity import BadKey, BadSignature, Identity, PeerId, verify
+from gossipfl.wire.ciphers import CipherState, Suite
 from gossipfl.wire.messages import VERSION
-from gossipfl.wire.noise import PATTERNS, BadHandshake, CipherState, HandshakeState, Suite, public_key
+from gossipfl.wire.noise import PATTERNS, BadHandshake, HandshakeState, public_key
 
 PREAMBLE_BYTES = 4
 HANDSHAKE_BYTES_MAX = 512                                # of one side, all it may send before it has proved who it is

@@ -1,58 +1,25 @@
 """The Noise Protocol Framework, revision 34: who shares which secret with whom, and the ciphers that follow from it.
 
-A pattern is data: a table of tokens.  The names are the specification's (CipherState, SymmetricState, HandshakeState).
-Under it lie libsodium's X25519, ChaCha20-Poly1305 and AES-256-GCM, and SHA-256 from the standard library.  It draws no
-random number: private keys are arguments.  What the messages carry and who may send them is wire/handshake.py's matter.
+A pattern is data: a table of tokens.  The names are the specification's (SymmetricState, HandshakeState).  X25519 is
+libsodium's, SHA-256 the standard library's.  It draws no random number: private keys are arguments.  What the messages
+carry and who may send them is wire/handshake.py's matter.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import nacl.bindings
 import nacl.exceptions
 
-from gossipfl.errors import LinkError, PeerError
-
-KEY_BYTES = 32
-TAG_BYTES = 16
-# Noise allows 2**64 - 1.  At 2**32 records of 64 KiB AES-GCM is still 40 bits below its birthday bound, and a link
-# that has carried 256 TiB can afford to be dialed again.
-NONCE_MAX = 2**32
+from gossipfl.errors import PeerError
+from gossipfl.wire.ciphers import KEY_BYTES, NONCE_MAX, TAG_BYTES, BadRecord, CipherState, Suite
 
 
 class BadHandshake(PeerError):
     """A handshake message that is too short, altered, made with other keys or for another federation."""
-
-
-class BadRecord(PeerError):
-    """A ciphertext that the holder of the other end's key did not make for this place in the stream."""
-
-
-class CipherSpent(LinkError):
-    """This end has sealed as many records as one key may; the link has to be dialed anew."""
-
-
-class Suite(NamedTuple):
-    """A cipher as Noise names it, and as one byte of the preamble names it."""
-
-    name: str
-    code: int
-    nonce_order: Literal["little", "big"]
-    encrypt: Callable[[bytes, bytes, bytes, bytes], bytes]
-    decrypt: Callable[[bytes, bytes, bytes, bytes], bytes]
-
-
-CHACHAPOLY = Suite(
-    "ChaChaPoly", 1, "little",
-    nacl.bindings.crypto_aead_chacha20poly1305_ietf_encrypt, nacl.bindings.crypto_aead_chacha20poly1305_ietf_decrypt,
-)  # fmt: skip
-AESGCM = Suite(
-    "AESGCM", 2, "big", nacl.bindings.crypto_aead_aes256gcm_encrypt, nacl.bindings.crypto_aead_aes256gcm_decrypt
-)
 
 
 class Pattern(NamedTuple):
@@ -78,15 +45,6 @@ PATTERNS = {
 }
 
 
-def available_suites() -> tuple[Suite, ...]:
-    """What this processor can do, fastest first: AES-256-GCM only where it is built in."""
-    try:
-        AESGCM.encrypt(b"", b"", bytes(12), bytes(KEY_BYTES))
-    except nacl.exceptions.UnavailableError:
-        return (CHACHAPOLY,)
-    return AESGCM, CHACHAPOLY
-
-
 def public_key(private: bytes) -> bytes:
     """The X25519 public key of 32 private bytes."""
     return nacl.bindings.crypto_scalarmult_base(private)
@@ -107,47 +65,6 @@ def hkdf(salt: bytes, material: bytes, outputs: int, info: bytes = b"") -> list[
     for number in range(1, outputs + 1):
         keys.append(hmac.digest(secret, keys[-1] + info + bytes([number]), "sha256"))
     return keys[1:]
-
-
-class CipherState:
-    """A key and the number of times it was used.  Without a key, the identity."""
-
-    __slots__ = ("_key", "_nonce", "_nonce_max", "_suite")
-
-    def __init__(self, suite: Suite, key: bytes | None = None, nonce_max: int = NONCE_MAX) -> None:
-        self._suite, self._key, self._nonce, self._nonce_max = suite, key, 0, nonce_max
-
-    @property
-    def has_key(self) -> bool:
-        return self._key is not None
-
-    def seal(self, plaintext: bytes, associated: bytes = b"") -> bytes:
-        """Encrypt.  Raises CipherSpent at the bound."""
-        if self._key is None:
-            return plaintext
-        if self._nonce >= self._nonce_max:
-            raise CipherSpent(f"{self._nonce} records were sealed with one key; dial again")
-        sealed = self._suite.encrypt(plaintext, associated, self._nonce_bytes(), self._key)
-        self._nonce += 1
-        return sealed
-
-    def open(self, ciphertext: bytes, associated: bytes = b"") -> bytes:
-        """Decrypt.  Raises BadRecord for anything that `seal` at the other end did not make, in this order."""
-        if self._key is None:
-            return ciphertext
-        if len(ciphertext) < TAG_BYTES:                  # PyNaCl would ask for a negative length
-            raise BadRecord(f"a ciphertext of {len(ciphertext)} bytes is shorter than its tag")
-        if self._nonce >= self._nonce_max:
-            raise BadRecord(f"more than {self._nonce_max} records under one key")
-        try:
-            plaintext = self._suite.decrypt(ciphertext, associated, self._nonce_bytes(), self._key)
-        except nacl.exceptions.CryptoError:
-            raise BadRecord(f"record {self._nonce} of {len(ciphertext)} bytes fails its tag") from None
-        self._nonce += 1
-        return plaintext
-
-    def _nonce_bytes(self) -> bytes:
-        return b"\0\0\0\0" + self._nonce.to_bytes(8, self._suite.nonce_order)
 
 
 class SymmetricState:

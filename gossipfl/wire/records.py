@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gossipfl.errors import PeerError
+from gossipfl.wire.ciphers import TAG_BYTES
 
 RECORD_BYTES_MAX = 65_535
-TAG_BYTES = 16
 _LENGTH_BYTES = 2
 _HEADER = struct.Struct(">BBI")
 FRAME_BODY_MAX = RECORD_BYTES_MAX - TAG_BYTES - _HEADER.size

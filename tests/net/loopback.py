@@ -8,9 +8,9 @@ from gossipfl.config import LimitsConfig
 from gossipfl.federation import Federation
 from gossipfl.identity import Identity
 from gossipfl.net.transport import Transport
+from gossipfl.wire.ciphers import CHACHAPOLY
 from gossipfl.wire.handshake import Credentials, Dialer
 from gossipfl.wire.messages import decode
-from gossipfl.wire.noise import CHACHAPOLY
 from gossipfl.wire.records import RecordReader, pack_frame, pack_record, parse_frame
 
 ALICE, BOB, CAROL = (Identity.from_seed(bytes([number] * 32)) for number in (1, 2, 3))

@@ -14,8 +14,8 @@ from gossipfl.errors import PeerError
 from gossipfl.net.link import CLOSE_S, ControlTooFast, ControlTooLong
 from gossipfl.net.queue import REQUESTS_MAX, TooManyRequests
 from gossipfl.wire import chunks
+from gossipfl.wire.ciphers import BadRecord
 from gossipfl.wire.messages import CHUNK, Cancel, Close, CloseCode, Done, Ping, Pong, encode
-from gossipfl.wire.noise import BadRecord
 from gossipfl.wire.records import FRAME_BODY_MAX, BadFrame, Frame
 
 ANYWHERE = "127.0.0.1:0"

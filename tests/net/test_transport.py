@@ -12,9 +12,10 @@ from gossipfl.errors import ConfigError, StateError
 from gossipfl.net.connection import HandshakeCut
 from gossipfl.net.sockets import remote, tune
 from gossipfl.net.transport import HandshakeTimeout, TooManyHandshakes, TooManyLinks
+from gossipfl.wire.ciphers import AESGCM, CHACHAPOLY, available_suites
 from gossipfl.wire.handshake import UnknownSuite
 from gossipfl.wire.messages import Close, CloseCode, Done, encode
-from gossipfl.wire.noise import AESGCM, CHACHAPOLY, BadHandshake, available_suites
+from gossipfl.wire.noise import BadHandshake
 
 ANYWHERE = "127.0.0.1:0"
 OPEN = msgspec.structs.replace(CLOSED, key="")

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossipfl.identity import Identity
+from gossipfl.wire.ciphers import AESGCM, CHACHAPOLY, available_suites
 from gossipfl.wire.handshake import (
     HANDSHAKE_BYTES_MAX,
     PREAMBLE_BYTES,
@@ -18,7 +19,7 @@ from gossipfl.wire.handshake import (
     decode_payload,
     encode_payload,
 )
-from gossipfl.wire.noise import AESGCM, CHACHAPOLY, BadHandshake, available_suites, public_key
+from gossipfl.wire.noise import BadHandshake, public_key
 
 ALICE, BOB, CAROL = (Identity.from_seed(bytes([number] * 32)) for number in (1, 2, 3))
 FINGERPRINT = b"f" * 32

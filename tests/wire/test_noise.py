@@ -13,18 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossipfl.errors import LinkError, PeerError
-from gossipfl.wire.noise import (
-    AESGCM,
-    CHACHAPOLY,
-    PATTERNS,
-    BadHandshake,
-    BadRecord,
-    CipherSpent,
-    CipherState,
-    HandshakeState,
-    available_suites,
-    public_key,
-)
+from gossipfl.wire.ciphers import AESGCM, CHACHAPOLY, BadRecord, CipherSpent, CipherState, available_suites
+from gossipfl.wire.noise import PATTERNS, BadHandshake, HandshakeState, public_key
 
 SUITES = {suite.name: suite for suite in (CHACHAPOLY, AESGCM)}
 needs_aes = pytest.mark.skipif(AESGCM not in available_suites(), reason="this processor has no AES instructions")

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gossipfl.wire.ciphers import TAG_BYTES
 from gossipfl.wire.records import (
     FRAME_BODY_MAX,
     RECORD_BYTES_MAX,
     RECORD_OVERHEAD_BYTES,
-    TAG_BYTES,
     BadFrame,
     Frame,
     RecordReader,

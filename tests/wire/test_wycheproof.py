@@ -4,7 +4,8 @@ import nacl.exceptions
 import pytest
 
 from gossipfl.identity import BadKey, BadSignature, PeerId, verify
-from gossipfl.wire.noise import AESGCM, CHACHAPOLY, BadHandshake, available_suites, dh, hkdf
+from gossipfl.wire.ciphers import AESGCM, CHACHAPOLY, available_suites
+from gossipfl.wire.noise import BadHandshake, dh, hkdf
 
 
 def cases(vectors, name, **group_fields):

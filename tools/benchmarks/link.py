@@ -1,163 +1,115 @@
-"""How fast an update goes from one process to another: announced, asked for, encrypted, carried, hashed, verified.
+"""How fast updates go from one process to another over a real link: a large one, and many small ones.
 
-Both ends are what a daemon is made of - net/transport.py, protocol/exchange.py, a thread for hashing - without a learner
-behind them.  The other process publishes; this one fetches and measures.  Rounds and mixing are measured in rounds.py.
+The target runs in this process, the source in one of its own.  The CPU time of the three threads that share the work
+(two event loops and the one that hashes) says which of them limits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import secrets
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from gossipfl.codec import CODECS
-from gossipfl.config import LimitsConfig, ModelConfig
-from gossipfl.errors import PeerError
-from gossipfl.federation import Federation, new
-from gossipfl.identity import Identity
-from gossipfl.net.link import Link
-from gossipfl.net.transport import Transport
-from gossipfl.protocol import events as ev
-from gossipfl.protocol.exchange import Exchange
-from gossipfl.wire.chunks import cut, pieces, verify_chunk
-from gossipfl.wire.manifest import Manifest, genesis_state, next_state, sign_manifest
-from gossipfl.wire.messages import CHUNK, Announce, Done, Want, decode, encode
-from gossipfl.wire.records import Frame
+from gossipfl.node.daemon import GIL_SWITCH_S
+from gossipfl.wire.chunks import cut
+
+from benchmarks.ceilings import Ceilings, measure, round_trip_s
+from benchmarks.figures import Figure, Result, progress, watched
+from benchmarks.link_end import SOURCE, TARGET, Source, Target
+
+GB = 1e9
+LARGE_AIM = 0.6                              # GB/s
+_PAYLOADS = 3                                # different ones, published in turn
 
 
-def federation(numbers: int) -> Federation:
-    return Federation(name="bench", id="01" * 16, key="02" * 32, model=ModelConfig(name="mlp"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """What is sent, how often."""
+
+    large_numbers: int = 10_000_000          # float32: 40 MB
+    large_updates: int = 20
+    small_numbers: int = 2_500               # 10 kB
+    small_updates: int = 600                 # fewer than a link's burst of control messages
 
 
-class End:
-    def __init__(self, identity: Identity, numbers: int) -> None:
-        self.federation = federation(numbers)
-        self.identity = identity
-        self.limits = LimitsConfig(control_rate_per_s=1e6)
-        self.transport = Transport(identity, self.federation, self.limits, self)
-        self.exchange = Exchange(self.federation, self.limits, {})
-        self.exchange.ready(numbers, CODECS["float32"].payload_bytes(numbers), self.exchange.state)
-        self.hashing = ThreadPoolExecutor(1)
-        self.loop = asyncio.get_running_loop()
-        self.link: Link | None = None
-        self.up = asyncio.Event()
-        self.done = asyncio.Event()
-        self.started = 0.0
-        self.times: list[Any] = []
-        self.number = 0
+QUICK = Sizes(large_numbers=300_000, large_updates=3, small_updates=20)
 
-    def link_up(self, link): 
-        self.link = link
-        self.exchange.add(link.peer_id)
-        self.up.set()
-    def link_down(self, link, reason): print('down', reason, file=sys.stderr); self.done.set()
-    def dial_failed(self, a, r): raise SystemExit(r)
-    def refused(self, a, e): raise SystemExit(str(e))
 
-    def frame(self, link: Link, frame: Frame) -> None:
-        if frame.type == CHUNK:
-            self.perform(self.exchange.chunk(link.peer_id, link.number, frame))
-            return
-        message = decode(frame, 60_000)
-        if isinstance(message, Announce):
-            self.started = time.perf_counter()
-            self.cpu0 = (time.thread_time(), self.hash_cpu())
-            self.perform(self.exchange.announced(link.peer_id, link.number, message, None, self.loop.time()))
-        elif isinstance(message, Want):
-            self.perform(self.exchange.serve(link.number, frame.id, message))
-        elif isinstance(message, Done):
-            self.done.set()
+class Transfer(NamedTuple):
+    """What one series of updates was like."""
 
-    def hash_cpu(self):
-        return self.hashing.submit(time.thread_time).result()
+    seconds: list[float]                     # from ANNOUNCE to verified, per update
+    total_s: float                           # from the first ANNOUNCE to the last one verified
+    source_loop_s: float                     # CPU seconds per update
+    target_loop_s: float
+    hashing_s: float
 
-    def perform(self, effects):
-        for effect in effects:
-            match effect:
-                case ev.Send(number, message, transfer):
-                    self.link.send(encode(message, transfer))
-                case ev.SendChunks(number, transfer, payload, chunks):
-                    self.link.send_bulk(transfer, (body for chunk in chunks for body in pieces(payload, chunk)))
-                case ev.VerifyChunk():
-                    if len(effect.data) <= 128*1024:
-                        self.verified(effect, verify_chunk(effect.data, effect.expected))
-                    else:
-                        f = self.loop.run_in_executor(self.hashing, verify_chunk, effect.data, effect.expected)
-                        f.add_done_callback(lambda d, e=effect: self.verified(e, d.result()))
 
-    def verified(self, e, ok):
-        update = self.exchange.verified(e.peer, e.root, e.chunk, ok, self.loop.time())
-        if update is not None:
-            t = time.perf_counter()
-            self.times.append((t - self.started, time.thread_time() - self.cpu0[0], self.hash_cpu() - self.cpu0[1]))
-            self.exchange.take(e.peer, None)
-            self.number += 1
-            self.link.send(encode(Done(round=self.number)))
-        self.perform(self.exchange.fetch(e.peer, self.link.number, self.loop.time()))
+def run(sizes: Sizes) -> Result:
+    """Measure ceilings, then the large update, then the small ones."""
+    result = Result(benchmark="link")
+    with watched(result):
+        progress("link: ceilings of the single steps")
+        ceilings = measure()
+        progress(f"link: {sizes.large_updates} updates of {4 * sizes.large_numbers / 1e6:g} MB")
+        large = transfer(sizes.large_numbers, sizes.large_updates, in_flight=1)
+        progress(f"link: {sizes.small_updates} updates of {4 * sizes.small_numbers / 1e3:g} kB, one by one and in a row")
+        one = transfer(sizes.small_numbers, sizes.small_updates, in_flight=1)
+        row = transfer(sizes.small_numbers, sizes.small_updates, in_flight=3)
+        floor_s = round_trip_s(4 * sizes.small_numbers)
+    result.figures += [*_large(4 * sizes.large_numbers, large, ceilings), *_small(one, row, floor_s)]
+    result.notes += [_limit(large, ceilings), _steps(ceilings)]
+    return result
 
-    def publish(self, payload, number):
-        state = next_state(self.exchange.state, payload.root)
-        m = Manifest(federation=self.federation.fingerprint, kind="delta", round=number, sequence=number, base=self.exchange.state,
-          state=state, codec="float32", size=payload.size, root=payload.root, spec=self.exchange.vectors.spec, examples=1, degree=1, created_ms=int(time.time()*1000))
-        self.perform(self.exchange.publish(sign_manifest(self.identity, m), payload, [self.link.number]))
 
-A, B = Identity.from_seed(b'a'*32), Identity.from_seed(b'b'*32)
+def transfer(numbers: int, updates: int, in_flight: int) -> Transfer:
+    """Publish `updates` updates of `numbers` float32 from another process, so many at a time before the first arrives."""
+    sys.setswitchinterval(GIL_SWITCH_S)
+    return asyncio.run(_fetch(numbers, updates, in_flight))
 
-def sender(address, numbers, count, pipe, profile=False):
-    sys.setswitchinterval(0.001)
-    async def main():
-        end = End(A, numbers)
-        end.transport.dial(address, B.peer_id)
-        await end.up.wait()
-        await asyncio.sleep(0.1)
-        cpu = []
-        payloads = [cut(secrets.token_bytes(4*numbers)) for _ in range(2 if numbers > 1e6 else 100)]
-        for n in range(count):
-            c0 = time.thread_time()
-            end.done.clear()
-            end.publish(payloads[n % len(payloads)], n + 1)
-            await end.done.wait()
-            cpu.append(time.thread_time() - c0)
-        pipe.send(cpu)
-        await end.transport.aclose()
-    prof(main, profile, '/tmp/b/sender.prof')
 
-def prof(main, on, path):
-    if not on:
-        return asyncio.run(main())
-    import cProfile
-    p = cProfile.Profile()
-    p.enable(); asyncio.run(main()); p.disable(); p.dump_stats(path)
+async def _fetch(numbers: int, updates: int, in_flight: int) -> Transfer:
+    context = multiprocessing.get_context("spawn")
+    target = Target(numbers)
+    (address,) = await target.transport.listen("127.0.0.1:0")
+    here, there = context.Pipe()
+    child = context.Process(target=_publish, args=(address, numbers, updates, in_flight, there))
+    child.start()
+    await target.link()
+    loop_s, hashing_s = time.thread_time(), await target.hashing_s()
+    source_s: float = await asyncio.to_thread(here.recv)
+    hashing_s = await target.hashing_s() - hashing_s
+    loop_s = time.thread_time() - loop_s
+    await target.aclose()
+    child.join()
+    total_s = target.verified_at[-1] - target.began_at
+    return Transfer(target.seconds, total_s, source_s / updates, loop_s / updates, hashing_s / updates)
 
-def run(numbers, count, profile=False):
-    sys.setswitchinterval(0.001)
-    ctx = multiprocessing.get_context('spawn')
-    async def main():
-        end = End(B, numbers)
-        (address,) = await end.transport.listen('127.0.0.1:0')
-        mine, theirs = ctx.Pipe()
-        p = ctx.Process(target=sender, args=(address, numbers, count, theirs, profile)); p.start()
-        while len(end.times) < count: await asyncio.sleep(0.05)
-        cpu = await asyncio.to_thread(mine.recv)
-        await end.transport.aclose()
-        p.join()
-        return end.times, cpu
-    if profile:
-        prof(lambda: main(), True, '/tmp/b/receiver.prof'); return
-    return asyncio.run(main())
 
-if __name__ == '__main__':
-    numbers = int(float(sys.argv[1])); count = int(sys.argv[2])
-    r = run(numbers, count, len(sys.argv) > 3)
-    if r:
-        times, cpu = r
-        med = lambda v: sorted(v)[len(v)//2]
-        w = [t[0] for t in times]
-        size = 4*numbers
-        print(f"wall median {med(w)*1e3:.2f} ms min {min(w)*1e3:.2f}  = {size/med(w)/1e9:.3f} GB/s, best {size/min(w)/1e9:.3f};  receive loop {med([t[1] for t in times])*1e3:.2f} ms, hash {med([t[2] for t in times])*1e3:.2f} ms, send loop {med(cpu)*1e3:.2f} ms; min {min(t[1] for t in times)*1e3:.2f} {min(t[2] for t in times)*1e3:.2f} {min(cpu)*1e3:.2f}")
+def _publish(address: str, numbers: int, updates: int, in_flight: int, pipe: Connection) -> None:
+    """The other process."""
+    sys.setswitchinterval(GIL_SWITCH_S)
+    asyncio.run(_publish_all(address, numbers, updates, in_flight, pipe))
+
+
+async def _publish_all(address: str, numbers: int, updates: int, in_flight: int, pipe: Connection) -> None:
+    payloads = [cut(secrets.token_bytes(4 * numbers)) for _ in range(_PAYLOADS)]
+    source = Source(numbers)
+    source.transport.dial(address, TARGET.peer_id)
+    await source.link()
+    busy = time.thread_time()
+    for number in range(updates):
+        if number >= in_flight:
+            await source.arrived.get()
+        await source.publish(payloads[number % _PAYLOADS], number)
+    while await source.arrived.get() < updates:
+        continue
+    pipe.send(time.thread_time() - busy)
+    await source.aclose()
