@@ -79,9 +79,6 @@ def _options(file: Path | None, given: dict[str, Any]) -> NodeConfig:
 def _run(agreed: Federation, options: NodeConfig, state: Path, learner: str | None) -> int:
     from gossipfl.node import daemon
 
-    daemon.check_options(agreed, options)
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    print(daemon.own_identity(state).peer_id, flush=True)
     make_learner = None if learner is None else partial(_build_own, learner)
     return daemon.run_node(agreed, options, state, make_learner=make_learner, live=sys.stdout.isatty())
 

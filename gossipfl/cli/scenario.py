@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -29,8 +30,10 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a scenario and report what came of it.  Exit code 1 if it missed what the file expects."""
-    from gossipfl.scenario import library, progress, spec, summary
+    from gossipfl.scenario import library, processes, progress, spec, summary
     from gossipfl.scenario.run import run as run_scenario
+
+    os.environ.update(processes.environment(os.environ))    # what is measured here runs as in the daemons
 
     own = (f"scenario.engine={engine}",) if engine is not None else ()
     scenario = spec.load(library.find(file), (*(overrides or ()), *own))

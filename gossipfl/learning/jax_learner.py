@@ -27,7 +27,8 @@ from gossipfl.learning.steps import Trained, evaluation, train_steps
 from gossipfl.learning.vector import Layout
 
 ROWS_MIN = 512                                  # examples are padded to this or the next power of two ...
-STEPS_MIN = 64                                  # ... and steps to this, so that peers of many sizes share a program
+STEPS_MIN = 64                                  # ... and steps to this, so that peers of many sizes share a program;
+TEST_ROWS_STEP = 512                            # test sets to a multiple of this: they are common, so seldom differ
 Batches = npt.NDArray[np.int32]
 
 
@@ -51,7 +52,9 @@ class JaxLearner:
         self._layout = Layout.of(params)
         self._vector: Any = self._layout.flatten(params)
         self._state: Any = initial_state(optimizer(context.training), params)
-        self._train_set, self._test_set = _on_device(context.shard.train), _on_device(context.shard.test)
+        train, test = context.shard.train, context.shard.test
+        self._train_set = _on_device(train, _power_of_two(len(train), ROWS_MIN))
+        self._test_set = _on_device(test, -(-len(test) // TEST_ROWS_STEP) * TEST_ROWS_STEP)
 
     @property
     def size(self) -> int:
@@ -123,8 +126,8 @@ def _check(training: TrainingConfig) -> None:
             raise ConfigError(f"must be {words}, not {getattr(training, name)}", f"training.{name}")
 
 
-def _on_device(examples: Examples) -> Table:
-    rows = _power_of_two(len(examples), ROWS_MIN)
+def _on_device(examples: Examples, rows: int) -> Table:
+    """Examples padded with zeros to `rows`."""
     x = np.zeros((rows, *examples.x.shape[1:]), examples.x.dtype)
     y = np.zeros(rows, np.int32)
     x[: len(examples)], y[: len(examples)] = examples.x, examples.y

@@ -106,11 +106,19 @@ def _convolve(x: jax.Array, weight: jax.Array) -> jax.Array:
 
 def _group_norm(x: jax.Array, scale: jax.Array, bias: jax.Array) -> jax.Array:
     """x (B, H, W, C), each example and group of channels brought to mean 0 and variance 1, then scaled and shifted."""
-    groups = gcd(x.shape[-1], GROUPS_MAX)
-    grouped = x.reshape(*x.shape[:3], groups, -1)       # (B, H, W, G, C/G)
-    mean = grouped.mean(axis=(1, 2, 4), keepdims=True)
-    variance = grouped.var(axis=(1, 2, 4), keepdims=True)
-    return ((grouped - mean) * jax.lax.rsqrt(variance + VARIANCE_MIN)).reshape(x.shape) * scale + bias
+    centered = x - _group_means(x)
+    return centered * (jax.lax.rsqrt(_group_means(centered * centered) + VARIANCE_MIN) * scale) + bias
+
+
+def _group_means(x: jax.Array) -> jax.Array:
+    """(B, 1, 1, C): the mean of x (B, H, W, C) over pixels and over the channels of each group.
+
+    Pixels first, then the few channels: XLA's one reduction over a five-dimensional view makes a cnn 1.4 times slower.
+    """
+    b, _, _, c = x.shape
+    groups = gcd(c, GROUPS_MAX)
+    means = x.reshape(b, -1, c).mean(axis=1).reshape(b, groups, -1).mean(axis=2)        # (B, G)
+    return jnp.repeat(means, c // groups, axis=1)[:, None, None, :]
 
 
 def _max_pool(x: jax.Array) -> jax.Array:

@@ -20,7 +20,7 @@ from gossipfl.learning.models import MODELS, Apply, Params
 from gossipfl.learning.optimizer import optimizer
 from gossipfl.learning.vector import Layout
 
-EVALUATE_ROWS = 256                             # examples per block: bounds the activations' memory
+EVALUATE_ROWS = 64                              # examples per block; a cnn's activations then stay in the cache
 
 
 class Trained(NamedTuple):

@@ -12,19 +12,20 @@ import asyncio
 import logging
 import random
 import secrets
+import shutil
 import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from gossipfl import aggregation
 from gossipfl.config import NodeConfig
-from gossipfl.errors import ConfigError, PeerError, StateError
+from gossipfl.errors import ConfigError, PeerError, StateError, UserError
 from gossipfl.federation import Federation
 from gossipfl.identity import Identity, PeerId
 from gossipfl.learning.data import Shard, load_shard
@@ -71,24 +72,48 @@ def run_node(
     the federation's own learner and change the private examples before training.  Raises UserError.
     """
     sys.setswitchinterval(_GIL_SWITCH_S)
-    recent = log.setup(stream=None)
-    if live:
-        logging.getLogger("gossipfl").removeHandler(logging.getLogger("gossipfl").handlers[0])
+    recent = log.setup(on_screen=live)
     check_options(federation, options)
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    identity = own_identity(state)
-    store = Store.open(state, federation, identity.peer_id)
+    shard = load_shard(options.data, federation.model)
+    if prepare_shard is not None:
+        shard = prepare_shard(shard)
+    with _undone_unless_ready(state) as made:
+        identity = own_identity(state)
+        store = Store.open(state, federation, identity.peer_id)
+        try:
+            node = Node(federation, options, state, identity, store, recent, shard, make_learner or build, made)
+            return asyncio.run(node.run(live=live))
+        finally:
+            store.close()
+
+
+class _Made:
+    """Whether this start has come far enough to leave something behind."""
+
+    is_ready = False
+
+
+@contextmanager
+def _undone_unless_ready(state: Path) -> Iterator[_Made]:
+    """Make the state directory; take it away again if it is new and the start ends with a mistake for the user."""
+    made, is_new = _Made(), not state.exists()
     try:
-        node = Node(federation, options, state, identity, store, recent, make_learner or build, prepare_shard)
-        return asyncio.run(node.run(live=live))
-    finally:
-        store.close()
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"cannot make the state directory {state}: {error.strerror}; name another one") from None
+    try:
+        yield made
+    except UserError:
+        if is_new and not made.is_ready:
+            shutil.rmtree(state, ignore_errors=True)
+        raise
 
 
 def own_identity(state: Path) -> Identity:
     """The key in `state`, made at the first start."""
     if not (state / KEY_FILE).exists():
         Identity.generate().save(state / KEY_FILE)
+        logger.info("= a new key is in %s; keep it, and keep it to yourself", state / KEY_FILE)
     return Identity.load(state / KEY_FILE)
 
 
@@ -113,13 +138,13 @@ class Node:
 
     def __init__(
         self, federation: Federation, options: NodeConfig, state: Path, identity: Identity, store: Store,
-        recent: log.Recent, make_learner: MakeLearner, prepare_shard: PrepareShard | None,
+        recent: log.Recent, shard: Shard, make_learner: MakeLearner, made: _Made,
     ) -> None:  # fmt: skip
         self.federation, self.options, self.state, self.identity = federation, options, state, identity
         self.recent, self.metrics, self.links = recent, Metrics(), dict[int, Link]()
         self.history = History(store)
         self.started_at = time.time()
-        self._store, self._make_learner, self._prepare_shard = store, make_learner, prepare_shard
+        self._store, self._shard, self._make_learner, self._made = store, shard, make_learner, made
         self._worker: Worker | None = None
         self._threads = {name: ThreadPoolExecutor(1, name) for name in ("learning", "keeping", "hashing")}
         self._events: deque[ev.Event] = deque()
@@ -341,15 +366,12 @@ class Node:
         return self._worker
 
     def _build_learner(self) -> ev.Ready:
-        shard = load_shard(self.options.data, self.federation.model)
-        if self._prepare_shard is not None:
-            shard = self._prepare_shard(shard)
         if self.federation.model.name != "custom":
             from gossipfl.learning.jax_setup import enable_compilation_cache
 
             enable_compilation_cache()
         stream = int.from_bytes(self.identity.peer_id[:4], "big")
-        context = LearnerContext(self.federation.model, self.options.training, shard, self.federation.seed, stream)
+        context = LearnerContext(self.federation.model, self.options.training, self._shard, self.federation.seed, stream)
         worker = Worker(self._make_learner(context), self.federation, self.options)
         saved = checkpoint.load(self.state / CHECKPOINT_FILE)
         number = worker.resume(*saved) if saved is not None else 0
@@ -357,6 +379,7 @@ class Node:
         return ev.Ready(worker.own.size, number, worker.own.state)
 
     def _learner_built(self, ready: ev.Ready) -> None:
+        self._made.is_ready = True
         logger.info("= learner ready: %d parameters, round %d", ready.size, ready.round)
         self._feed(ready)
 

@@ -23,17 +23,18 @@ _CHATTY = "zeroconf"                             # warns, with a traceback, of e
 _HARMLESS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
-def setup(*, verbose: bool = False, stream: TextIO | None = None) -> Recent:
+def setup(*, verbose: bool = False, stream: TextIO | None = None, on_screen: bool = False) -> Recent:
     """Send the log to `stream` (standard error if None); returns the handler that remembers the last lines.
 
-    verbose: also single messages, not only what changes.  Calling it again replaces the first setup.
+    verbose: also single messages, not only what changes.  on_screen: the live view shows the lines, and the stream gets
+    none.  Calling it again replaces the first setup.
     """
     handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
     recent = Recent()
     logger = logging.getLogger(_ROOT)
     for old in list(logger.handlers):
         logger.removeHandler(old)
-    for new in (handler, recent):
+    for new in (recent,) if on_screen else (handler, recent):
         new.setFormatter(Lines())
         logger.addHandler(new)
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -123,7 +123,9 @@ class Worker:
         z = aggregation.differences(self.own.vector, [self._models[c.peer].vector for c in present])
         screened = aggregation.screen(z, aggregation.norm(self.own.vector), self._rules.distance_ratio_max)
         reasons = {c.peer: why for c, why in zip(present, screened.reasons, strict=True) if why is not None}
-        z, kept = z[screened.keep], [c for c, keep in zip(present, screened.keep, strict=True) if keep]
+        if reasons:
+            z = z[screened.keep]
+        kept = [c for c in present if c.peer not in reasons]
         told = self._move(z, np.array([c.weight for c in kept], np.float32))
         metrics = self.learner.evaluate() if self._is_due(effect.round) else None
         mixed = Mixed(effect.round, time.perf_counter() - started, broken)

@@ -51,7 +51,7 @@ class Download:
         self.chunk_bytes = chunk_bytes_for(size)
         # Not zeroed, and on large pages where the system has them: bytearray(40 MB) alone takes as long as hashing it.
         # Nobody sees what lies there before: a download is handed on when every byte of it was received and verified.
-        self.buffer = memoryview(np.empty(size, np.uint8))
+        self.buffer = np.empty(size, np.uint8).data
         self.missing = deque(range(chunk_count(size, self.chunk_bytes)))
 
     @property

@@ -6,7 +6,9 @@ rounds and local steps that never mixes.  Measured after the run, so that it tak
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,6 +43,7 @@ def check_data(plan: Plan) -> None:
 
 def judge(plan: Plan, outcomes: Sequence[Outcome]) -> Judged:
     """Measure the models that `outcomes` hold and train the twins."""
+    _prepare_jax(plan)
     measure = _learner(plan, plan.honest[0])
     vectors = {outcome.peer.number: outcome.vector for outcome in outcomes if outcome.vector is not None}
     final = {number: _accuracy(measure, vector) for number, vector in vectors.items()}
@@ -48,7 +51,7 @@ def judge(plan: Plan, outcomes: Sequence[Outcome]) -> Judged:
     return Judged(
         size=measure.size,
         final=final,
-        alone={peer.number: _alone(plan, peer) for peer in plan.honest},
+        alone=_alone_all(plan),
         of_mean_model=_accuracy(measure, np.mean(honest, axis=0, dtype=np.float32)) if len(honest) else None,
     )
 
@@ -66,6 +69,21 @@ def _learner(plan: Plan, peer: Peer) -> Learner:
     shard = load_shard(peer.node.data, plan.spec.model)
     stream = int.from_bytes(peer.identity.peer_id[:4], "big")
     return build(LearnerContext(plan.spec.model, plan.spec.training, shard, plan.federation.seed, stream))
+
+
+def _alone_all(plan: Plan) -> dict[int, float]:
+    """All twins, as many at a time as there are cores: training lets go of the interpreter's lock."""
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        accuracies = threads.map(lambda peer: _alone(plan, peer), plan.honest)
+        return dict(zip((peer.number for peer in plan.honest), accuracies, strict=True))
+
+
+def _prepare_jax(plan: Plan) -> None:
+    """Find what the daemons compiled.  A user's own learner brings no jax, or its own."""
+    if plan.spec.model.name != "custom":
+        from gossipfl.learning.jax_setup import enable_compilation_cache
+
+        enable_compilation_cache()
 
 
 def _alone(plan: Plan, peer: Peer) -> float:

@@ -160,9 +160,14 @@ def command(plan: Plan, peer: Peer, out: Path) -> list[str]:
 
 
 def environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a daemon that shares its cores with many others: one thread each for linear algebra."""
+    """The environment of a daemon that shares its cores with many others: one thread each for linear algebra.
+
+    The flags are part of a compiled program's name in the cache: whoever shares them compiles nothing twice.
+    """
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    flags = f"{inherited.get('XLA_FLAGS', '')} {_ONE_THREAD}".strip()
+    flags = inherited.get("XLA_FLAGS", "")
+    if _ONE_THREAD not in flags:
+        flags = f"{flags} {_ONE_THREAD}".strip()
     return {**inherited, **threads, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
 
 

@@ -1,5 +1,7 @@
 """The default learner learns, repeats itself exactly, resumes bit for bit, and compiles as rarely as it says."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -18,8 +20,8 @@ TRAINING = TrainingConfig(learning_rate=0.05)
 
 def a_learner(training: TrainingConfig = TRAINING, model: ModelConfig = MLP, **changed: object) -> JaxLearner:
     shard = load_shard(DataConfig(split="iid", peers=10), model)
-    return JaxLearner(LearnerContext(**{"model": model, "training": training, "shard": shard, "seed": 1, "stream": 2}
-                                     | changed))
+    context = LearnerContext(model, training, shard, seed=1, stream=2)
+    return JaxLearner(replace(context, **changed))
 
 
 def some_examples(count: int, inputs: tuple[int, ...] = (64,)) -> Examples:
@@ -123,7 +125,7 @@ def test_one_step_is_the_gradient_step_of_autodiff():
 
 
 def test_evaluation_counts_every_test_example_once():
-    test = some_examples(700)                           # three blocks, the last one ragged, padded to 1024 rows
+    test = some_examples(700)                           # eleven blocks, the last one ragged, padded to 1024 rows
     learner = a_learner(shard=Shard(some_examples(9), test))
     logits = np.asarray(MODELS["mlp"].apply(learner.layout.unflatten(learner.vector()), test.x), np.float64)
     chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -168,8 +170,14 @@ def test_peers_of_many_sizes_share_two_compiled_programs():
 
 @pytest.mark.parametrize(
     "options",
-    [{"batch_size": 0}, {"epochs": 0}, {"steps_max": -1}, {"learning_rate": 0.0}, {"learning_rate": float("nan")},
-     {"momentum": 1.0}],
+    [
+        {"batch_size": 0},
+        {"epochs": 0},
+        {"steps_max": -1},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"momentum": 1.0},
+    ],
 )
 def test_options_that_train_nothing_are_refused_by_name(options):
     with pytest.raises(ConfigError, match=rf"training\.{next(iter(options))}"):

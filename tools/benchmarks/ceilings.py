@@ -35,18 +35,18 @@ class Ceilings:
     copy: float
     send: float                              # loopback TCP: per second of the sender's core ...
     receive: float                           # ... and of the receiver's
-    loopback: float                          # both at once, by the clock
+
+    def thread_s(self, size: int) -> dict[str, float]:
+        """What each of the three threads of an exchange of `size` bytes cannot do without, in seconds."""
+        return {
+            "source's loop": size / self.seal + size / self.send,
+            "target's loop": size / self.receive + size / self.open + size / self.copy,
+            "target's hashing": size / self.hash,
+        }
 
     def floor_s(self, size: int) -> float:
-        """The least time in which `size` bytes can be sealed, sent, received, opened, put in place and hashed.
-
-        Three threads share the work: two event loops and the one that hashes.  It cannot take less than the busiest
-        of them, nor less than all of them together take on the cores that there are.
-        """
-        threads = [
-            size / self.seal + size / self.send, size / self.receive + size / self.open + size / self.copy,
-            size / self.hash,
-        ]  # fmt: skip
+        """The least time for `size` bytes: that of the busiest thread, or of all together on the cores there are."""
+        threads = self.thread_s(size).values()
         return max(max(threads), sum(threads) / (os.cpu_count() or 1))
 
 
@@ -54,10 +54,10 @@ def measure(size: int = 16 * MIB) -> Ceilings:
     """All of them, on `size` bytes each."""
     suite = available_suites()[0]
     data, target = secrets.token_bytes(size), bytearray(size)
-    send, receive, loopback = _loopback(size)
+    send, receive = _loopback(size)
     return Ceilings(
-        cipher=suite.name, hash=size / _best_s(lambda: _hash_chunks(data)), seal=_seal_rate(suite), open=_open_rate(suite),
-        copy=size / _best_s(lambda: _copy(data, target)), send=send, receive=receive, loopback=loopback,
+        cipher=suite.name, hash=size / _best_s(lambda: _hash_chunks(data)), seal=_seal_rate(suite),
+        open=_open_rate(suite), copy=size / _best_s(lambda: _copy(data, target)), send=send, receive=receive,
     )  # fmt: skip
 
 
@@ -109,19 +109,15 @@ def _open_rate(suite: Suite) -> float:
 # ---- two processes on loopback --------------------------------------------------------------------------------------
 
 
-def _loopback(size: int) -> tuple[float, float, float]:
-    """Bytes per second of CPU for sending and for receiving, and by the clock."""
+def _loopback(size: int) -> tuple[float, float]:
+    """Bytes per second of CPU for sending and for receiving."""
     here, child = _connected(_send_again_and_again, size, _RUNS)
-    target, best = bytearray(size), []
+    target = bytearray(size)
     with here:
-        for _ in range(_RUNS):
-            here.sendall(b"?")
-            began, busy = time.perf_counter(), time.thread_time()
-            _fill(here, target)
-            best.append((time.thread_time() - busy, time.perf_counter() - began))
+        receiver_s = _best_s(lambda: _ask_and_fill(here, target))
         sender_s = float(here.recv(64).decode())
     child.join()
-    return size / sender_s, size / min(busy for busy, _ in best), size / min(wall for _, wall in best)
+    return size / sender_s, size / receiver_s
 
 
 def _send_again_and_again(there: socket.socket, size: int, count: int) -> None:
@@ -140,6 +136,11 @@ def _answer(there: socket.socket, size: int, count: int) -> None:
     for _ in range(count):
         _fill(there, question)
         there.sendall(answer)
+
+
+def _ask_and_fill(sock: socket.socket, target: bytearray) -> None:
+    sock.sendall(b"?")
+    _fill(sock, target)
 
 
 def _fill(sock: socket.socket, target: bytearray) -> None:

@@ -120,7 +120,8 @@ class Target(End):
     def __init__(self, numbers: int) -> None:
         super().__init__(TARGET, numbers)
         self.seconds: list[float] = []           # from ANNOUNCE to verified, per update
-        self.verified_at: list[float] = []
+        self.total_s = 0.0                       # from the first ANNOUNCE to the last update verified
+        self._began_at: float | None = None
         self._announced_at = deque[float]()      # updates are verified in the order in which they were announced
 
     async def hashing_s(self) -> float:
@@ -130,6 +131,7 @@ class Target(End):
     def _message(self, link: Link, message: Message, transfer: int) -> None:
         if isinstance(message, Announce):
             self._announced_at.append(time.perf_counter())
+            self._began_at = self._began_at or self._announced_at[0]
             now = self._loop.time()
             self._perform(link, self._exchange.announced(link.peer_id, link.number, message, None, now))
 
@@ -144,8 +146,10 @@ class Target(End):
         now = self._loop.time()
         update = self._exchange.verified(effect.peer, effect.root, effect.chunk, ok, now)
         if update is not None:
-            self.verified_at.append(time.perf_counter())
-            self.seconds.append(self.verified_at[-1] - self._announced_at.popleft())
+            assert self._began_at is not None
+            at = time.perf_counter()
+            self.seconds.append(at - self._announced_at.popleft())
+            self.total_s = at - self._began_at
             self._exchange.take(effect.peer, None)
             link.send(encode(Done(round=len(self.seconds))))
         self._perform(link, self._exchange.fetch(effect.peer, link.number, now))
