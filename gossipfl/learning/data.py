@@ -71,6 +71,8 @@ def load_shard(data: DataConfig, model: ModelConfig, root: Path | None = None) -
     labels = _labels(source.labels, source, model.classes)
     if source.test is None:
         test_rows, pool = hold_out(labels, data.test_fraction)
+        if not len(test_rows):
+            raise DataError(f"{source.name}: {len(labels)} examples are too few to hold a test set out; bring more")
         test = Examples(_read(source, test_rows, model), labels[test_rows])
     else:
         pool = np.arange(len(labels))
@@ -131,7 +133,7 @@ def _labels(found: Array, source: Source, classes: int) -> npt.NDArray[np.int32]
 def _my_part(labels: npt.NDArray[np.int32], data: DataConfig, name: str) -> Indices:
     """Ascending indices of my training examples among `labels`."""
     peers = 1 if data.split == "none" else data.peers
-    if len(labels) < peers * data.examples_min:
+    if len(labels) < peers * max(1, data.examples_min):
         raise DataError(
             f"{name}: {len(labels)} training examples are too few for {peers} peers with {data.examples_min} each; "
             f"bring more, or lower data.peers or data.examples_min"

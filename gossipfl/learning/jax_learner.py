@@ -3,6 +3,12 @@
 Each round's batches are drawn by NumPy from (seed, stream, round), so that a resumed round repeats exactly.  A batch
 is always full: passes over the data follow one another, and the last batch is filled with the beginning of one more
 pass.  So no example is ever dropped, and a peer with fewer examples than a batch sees some of them twice.
+
+The optimizer's state goes on from round to round, whatever mixing did to the parameters in between.  With momentum
+begun anew each round, eight peers on digits (Dirichlet 0.5, all averaging with all, each way at its best learning rate,
+validated on a part of the training data, mean of four seeds) had 0.93 after ten rounds instead of 0.95; rings and the
+other splits agree, Adam on even data does not care.
+
 The arithmetic is in steps.py; where compiled programs are kept between runs, in jax_setup.py.
 """
 

@@ -127,7 +127,9 @@ def _check(labels: Labels, data: DataConfig) -> None:
         raise ConfigError(f"must be at least 1, not {peers}", "data.peers")
     if not 0 <= data.part < peers:
         raise ConfigError(f"must be in 0..{peers - 1}, not {data.part}", "data.part")
-    if count < peers * max(1, data.examples_min):
+    if data.examples_min < 1:
+        raise ConfigError(f"must be at least 1, not {data.examples_min}: nobody trains on nothing", "data.examples_min")
+    if count < peers * data.examples_min:
         raise ConfigError(f"{count} examples cannot give {peers} peers {data.examples_min} each", "data.examples_min")
     if data.split in ("dirichlet", "quantity") and not data.alpha > 0:
         raise ConfigError(f"must be above 0, not {data.alpha}", "data.alpha")

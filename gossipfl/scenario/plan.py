@@ -140,6 +140,15 @@ def _auto_degree(spec: Scenario) -> int:
     return others if others < OverlayConfig().mesh_peers_max else min(spec.overlay.degree, others)
 
 
+def _auto_start(spec: Scenario) -> int:
+    """Neighbors to wait for before round 0: everyone in a small federation.
+
+    In a larger one the last to come finds peers that have enough, and may have to begin with fewer than the degree.
+    """
+    degree = _auto_degree(spec)
+    return degree if degree == spec.peers.count - 1 else max(1, degree - OverlayConfig().degree_slack)
+
+
 def _place_liars(spec: Scenario, seed: int, neighbors: Sequence[tuple[int, ...]]) -> dict[int, LiarSection]:
     """Who lies.  Peers named by number come first, the others fill what is left by their placement."""
     placed = {number: liar for liar in spec.liar for number in liar.peers}
@@ -164,7 +173,7 @@ def _node(
     identities: Sequence[Identity],
     ports: Sequence[int],
 ) -> NodeConfig:
-    """The options of one daemon.  It listens on loopback only and awaits all its neighbors before round 0."""
+    """The options of one daemon.  It listens on loopback only, and round 0 waits for its neighbors."""
     is_auto = spec.overlay.kind == AUTO
     known = range(spec.peers.count) if is_auto else neighbors
     addresses = tuple(f"{identities[i].peer_id}@{LOOPBACK}:{ports[i]}" for i in known if ports and i != number)
@@ -179,7 +188,7 @@ def _node(
         round=msgspec.structs.replace(
             spec.round,
             rounds=spec.scenario.rounds,
-            start_neighbors=_auto_degree(spec) if is_auto else len(neighbors),
+            start_neighbors=_auto_start(spec) if is_auto else len(neighbors),
         ),
         discovery=DiscoveryConfig(mdns=not ports, interfaces=(LOOPBACK,), peers=addresses),
     )

@@ -13,7 +13,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median_low
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ def build(plan: Plan, outcomes: Sequence[Outcome], judged: Judged, times: Times)
         "model": {"name": spec.model.name, "size": judged.size},
         "rule": spec.aggregation.rule,
         "codec": spec.codec.name,
-        "topology": topology(plan),
+        "topology": topology(plan, outcomes),
         "accuracy": accuracy,
         "alone": twins,
         "gain": _difference(accuracy["mean"], twins["mean"]),
@@ -121,21 +121,23 @@ def distance(vectors: npt.NDArray[np.float32]) -> float | None:
     return math.sqrt(mean_square) if math.isfinite(mean_square) else None
 
 
-def topology(plan: Plan) -> Tables:
-    """The overlay and what it is worth.  Where the peers choose among many, only what they aim at is known."""
-    count = plan.spec.peers.count
-    graph = _graph(plan)
+def topology(plan: Plan, outcomes: Sequence[Outcome]) -> Tables:
+    """The overlay and what it is worth.
+
+    Where peers choose among many and exchange neighbors, there is no one graph: degrees are then each peer's median
+    over its rounds, the gap is unknown and nothing is certified.
+    """
+    count, graph = plan.spec.peers.count, _graph(plan)
     if graph is None:
-        degree = plan.neighbors_min
-        aimed = {"edges": count * degree // 2, "degree": [degree, float(degree), degree]}
-        return {"kind": plan.spec.overlay.kind, **aimed, "spectral_gap": None, "certified_budget": None}
-    degrees = np.bincount(np.array(graph).reshape(-1), minlength=count)
+        degrees = np.array([median_low(row.expected for row in one.rows) for one in outcomes if one.rows] or [0])
+    else:
+        degrees = np.bincount(np.array(graph).reshape(-1), minlength=count)
     return {
         "kind": plan.spec.overlay.kind,
-        "edges": len(graph),
+        "edges": int(degrees.sum()) // 2,
         "degree": [int(degrees.min()), float(degrees.mean()), int(degrees.max())],
-        "spectral_gap": spectral_gap(mixing_matrix(count, graph)),
-        "certified_budget": certified_budget(count, graph),
+        "spectral_gap": None if graph is None else spectral_gap(mixing_matrix(count, graph)),
+        "certified_budget": 0 if graph is None else certified_budget(count, graph),
     }
 
 

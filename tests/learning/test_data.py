@@ -201,6 +201,10 @@ def test_each_mistake_in_a_csv_is_named_with_its_place(tmp_path, changes, words)
     assert words in complaint(write_csv(tmp_path / "own.csv", **changes))
 
 
+def test_a_test_set_of_nothing_is_refused(tmp_path):
+    assert "too few to hold a test set out" in complaint(write_csv(tmp_path / "own.csv"), test_fraction=0.01)
+
+
 def test_a_csv_that_is_not_text_is_refused(tmp_path):
     path = tmp_path / "own.csv"
     path.write_bytes(b"a,b\xff\xfe,label\n1,2,0\n")
