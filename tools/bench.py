@@ -19,7 +19,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import figures, link
+from benchmarks import figures, lag, link, rounds, rules, start
 
 
 def main() -> None:
@@ -35,6 +35,10 @@ def main() -> None:
 
 BENCHMARKS: dict[str, Callable[[bool], figures.Result]] = {
     "link": lambda quick: link.run(link.QUICK if quick else link.Sizes()),
+    "start": lambda quick: start.run(start.QUICK if quick else start.Sizes()),
+    "lag": lambda quick: lag.run(lag.QUICK if quick else lag.Sizes()),
+    "rules": lambda quick: rules.run(rules.QUICK if quick else rules.Sizes()),
+    "round": lambda quick: rounds.run(rounds.QUICK if quick else rounds.Sizes()),
 }
 
 

@@ -57,8 +57,9 @@ class History:
             loss=metrics.loss if metrics is not None else None,
             train_loss=outcome.train_loss, expected=effect.expected, heard=effect.heard, late=len(effect.late),
             refused=len(outcome.refused) + len(effect.stale), bytes_sent=self.bytes_sent(links),
-            control_bytes_sent=self.control_bytes_sent(links), rss_mb=resident_mb(), busy_s=effect.busy_s + outcome.mixed.busy_s,
-            wait_s=effect.wait_s, distance=outcome.distance, sketch=outcome.sketch,
+            control_bytes_sent=self.control_bytes_sent(links), rss_mb=resident_mb(),
+            busy_s=effect.busy_s + outcome.mixed.busy_s, wait_s=effect.wait_s, distance=outcome.distance,
+            sketch=outcome.sketch,
         )  # fmt: skip
         self.last = row
         self.accuracies.append(row.accuracy)

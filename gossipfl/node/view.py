@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from gossipfl.identity import PeerId
-from gossipfl.node.history import resident_mb
+from gossipfl.config import NodeConfig
+from gossipfl.federation import Federation
+from gossipfl.identity import Identity, PeerId
+from gossipfl.net.link import Link
+from gossipfl.node.history import History, resident_mb
+from gossipfl.node.log import Recent
+from gossipfl.protocol.peer import Peer
 
-if TYPE_CHECKING:
-    from gossipfl.node.daemon import Node
+
+class Shown(Protocol):
+    """The parts of a node that can be seen."""
+
+    federation: Federation
+    options: NodeConfig
+    identity: Identity
+    peer: Peer
+    links: dict[int, Link]
+    history: History
+    recent: Recent
+    addresses: tuple[str, ...]
+    started_at: float
 
 
-def view_of(node: Node) -> dict[str, Any]:
+def view_of(node: Shown) -> dict[str, Any]:
     """Status, peers, topology and newest events, as plain data for JSON."""
     return {
         "status": _status(node),
@@ -22,7 +38,7 @@ def view_of(node: Node) -> dict[str, Any]:
     }
 
 
-def _status(node: Node) -> dict[str, Any]:
+def _status(node: Shown) -> dict[str, Any]:
     history, round_, membership = node.history, node.peer.averaging.round, node.peer.membership
     last, links = history.last, list(node.links.values())
     control = history.control_bytes_sent(links)
@@ -55,12 +71,12 @@ def _status(node: Node) -> dict[str, Any]:
     }
 
 
-def _known(node: Node) -> list[PeerId]:
+def _known(node: Shown) -> list[PeerId]:
     membership = node.peer.membership
     return sorted(set(membership.directory.others) | set(membership.links.by_peer))
 
 
-def _peer(node: Node, peer: PeerId) -> dict[str, Any]:
+def _peer(node: Shown, peer: PeerId) -> dict[str, Any]:
     membership, round_ = node.peer.membership, node.peer.averaging.round
     link = membership.links.by_peer.get(peer)
     wire = node.links.get(link.number) if link is not None else None
@@ -85,7 +101,7 @@ def _peer(node: Node, peer: PeerId) -> dict[str, Any]:
     }
 
 
-def _topology(node: Node) -> dict[str, Any]:
+def _topology(node: Shown) -> dict[str, Any]:
     both, one = node.peer.membership.directory.edges()
     return {
         "nodes": [str(peer) for peer in sorted(node.peer.membership.directory.records)],
