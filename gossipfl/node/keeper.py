@@ -57,7 +57,8 @@ class Keeper:
 
     async def settle(self) -> None:
         """Come back when everything is written."""
-        await self._idle.wait()
+        while not self._idle.is_set():                   # it may be busy again before this task has its turn
+            await self._idle.wait()
 
     def _write(self) -> None:
         """Hand everything that waits to the thread, if it is free."""

@@ -1,0 +1,52 @@
+"""The words of the summary follow the figures."""
+
+from pathlib import Path
+
+import numpy as np
+from made import a_scenario, outcomes_of
+
+from gossipfl.scenario.alone import Judged
+from gossipfl.scenario.report import Times, build
+from gossipfl.scenario.summary import text
+
+VECTORS = [np.zeros(4, np.float32)] * 3
+TIMES = Times(launched_at=990.0, wall_s=20.0, ready_s=1.5)
+
+
+def summary(final, alone, scenario=None, **changes):
+    plan, outcomes = outcomes_of(scenario or a_scenario(), VECTORS, **changes)
+    judged = Judged(size=4, final=dict(enumerate(final)), alone=dict(enumerate(alone)), of_mean_model=0.9)
+    return text(build(plan, outcomes, judged, TIMES), Path("runs/tiny"))
+
+
+def test_it_says_what_learning_together_gained_and_who_was_worst():
+    said = summary([0.9, 0.7, 0.8], [0.4, 0.5, 0.6])
+    assert "gained +0.3000" in said
+    assert "peer 01 with 0.7000; alone it reaches 0.5000" in said
+    assert "liar" not in said
+
+
+def test_a_liar_that_failed_and_one_that_succeeded_are_told_apart():
+    liar = a_scenario(liar=[{"peers": [2], "attack": "sign_flip", "scale": 4.0}])
+    assert "peer 02 tried sign_flip, scale 4" in summary([0.9, 0.8, 0.1], [0.4, 0.5], liar)
+    assert "and failed: the worst honest peer still reached 0.8000" in summary([0.9, 0.8, 0.1], [0.4, 0.5], liar)
+    assert "and succeeded: honest peers would do better alone, by 0.3500" in summary([0.1, 0.1, 0.1], [0.4, 0.5], liar)
+
+
+def test_two_sections_of_one_attack_are_told_with_their_own_options():
+    liars = [{"peers": [1], "attack": "sign_flip", "scale": 2.0}, {"peers": [2], "attack": "sign_flip", "scale": 8.0}]
+    said = summary([0.9, 0.8, 0.1], [0.4], a_scenario(liar=liars))
+    assert "peer 01 tried sign_flip, scale 2 " in said
+    assert "peer 02 tried sign_flip, scale 8 " in said
+
+
+def test_a_missing_peer_is_named_with_its_last_words():
+    lost = {"missing": "killed by SIGKILL after 1 of 3 rounds", "last_words": ("= mixed round 0",)}
+    said = summary([0.9, 0.8, 0.7], [0.4, 0.5, 0.6], peer1=lost)
+    assert "peer 01: killed by SIGKILL after 1 of 3 rounds" in said
+    assert "| = mixed round 0" in said
+
+
+def test_a_missed_promise_is_said_loudly():
+    said = summary([0.9, 0.8, 0.7], [0.4, 0.5, 0.6], a_scenario(expect={"accuracy_min": 0.95}))
+    assert "MISSED    accuracy_min" in said
