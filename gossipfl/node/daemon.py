@@ -56,6 +56,7 @@ def run_node(
         identity = own_identity(state)
         with closing(Store.open(state, federation, identity.peer_id)) as store:
             node = Node(federation, options, state, identity, store, recent, shard, make_learner or build)
+            del shard                                    # the learner's copy is enough
             return asyncio.run(node.run(live=live))
     except UserError:
         if is_new and (node is None or not node.is_ready):

@@ -65,7 +65,8 @@ class Node:
         self.recent, self.metrics, self.links = recent, Metrics(), dict[int, Link]()
         self.history = History(store)
         self.started_at = time.time()
-        self._store, self._shard, self._make_learner = store, shard, make_learner
+        self._store, self._make_learner = store, make_learner
+        self._shard: Shard | None = shard                # until the learner has its own copy
         self._worker: Worker | None = None
         self._threads = {name: ThreadPoolExecutor(1, name) for name in ("learning", "keeping", "hashing")}
         self._events: deque[ev.Event] = deque()
@@ -259,8 +260,10 @@ class Node:
 
             enable_compilation_cache()
         stream = int.from_bytes(self.identity.peer_id[:4], "big")
+        shard, self._shard = self._shard, None
+        assert shard is not None
         agreed, training = self.federation, self.options.training
-        context = LearnerContext(agreed.model, training, self._shard, agreed.seed, stream)
+        context = LearnerContext(agreed.model, training, shard, agreed.seed, stream)
         worker = Worker(self._make_learner(context), self.federation, self.options)
         saved = checkpoint.load(self.state / CHECKPOINT_FILE)
         number = worker.resume(*saved) if saved is not None else 0

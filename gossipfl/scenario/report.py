@@ -73,7 +73,6 @@ def build(plan: Plan, outcomes: Sequence[Outcome], judged: Judged, times: Times)
         "curve": curve(outcomes, times.launched_at),
         "per_peer": [_peer(outcome, judged) for outcome in outcomes],
         "missing": missing,
-        "liar": [to_tables(liar) | {"options": to_tables(liar.build())} for liar in spec.liar],
         "expect": to_tables(spec.expect),
         "missed": missed(spec.expect, accuracy, twins, sum(row["honest"] for row in missing)),
         "params_sha256": None,                  # real processes do not repeat bit for bit
@@ -242,12 +241,12 @@ def _total(outcomes: Sequence[Outcome], name: str) -> int:
 
 
 def _peer(outcome: Outcome, judged: Judged) -> Tables:
-    number = outcome.peer.number
+    number, liar = outcome.peer.number, outcome.peer.liar
     return {
         "number": number,
         "id": str(outcome.peer.identity.peer_id),
-        "honest": outcome.peer.liar is None,
-        "attack": None if outcome.peer.liar is None else outcome.peer.liar.attack,
+        "honest": liar is None,
+        "attack": None if liar is None else {"name": liar.attack, **to_tables(liar.build())},
         "rounds": outcome.rounds,
         "accuracy": judged.final.get(number),
         "alone": judged.alone.get(number),

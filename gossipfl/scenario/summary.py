@@ -42,14 +42,14 @@ def _counts(peer: Report) -> bool:
 
 def _liars(report: Report) -> list[str]:
     """What each liar tried, and what came of it."""
-    lines = []
-    for peer in report["per_peer"]:
-        if not peer["honest"]:
-            options = next(liar["options"] for liar in report["liar"] if liar["attack"] == peer["attack"])
-            told = "".join(f", {name} {value:g}" for name, value in options.items())
-            tried = f"{peer['attack']}{told} for {peer['rounds']} rounds"
-            lines.append(f"  liar      peer {peer['number']:02d} tried {tried}")
+    liars = [peer for peer in report["per_peer"] if not peer["honest"]]
+    lines = [f"  liar      peer {liar['number']:02d} tried {_attack(liar)} for {liar['rounds']} rounds" for liar in liars]
     return [*lines, f"            {_outcome(report)}"] if lines else []
+
+
+def _attack(liar: Report) -> str:
+    name, *options = liar["attack"].items()
+    return ", ".join([name[1], *(f"{key} {value:g}" for key, value in options)])
 
 
 def _outcome(report: Report) -> str:

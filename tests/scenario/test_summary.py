@@ -36,8 +36,8 @@ def test_a_liar_that_failed_and_one_that_succeeded_are_told_apart():
 def test_two_sections_of_one_attack_are_told_with_their_own_options():
     liars = [{"peers": [1], "attack": "sign_flip", "scale": 2.0}, {"peers": [2], "attack": "sign_flip", "scale": 8.0}]
     said = summary([0.9, 0.8, 0.1], [0.4], a_scenario(liar=liars))
-    assert "peer 01 tried sign_flip, scale 2 " in said
-    assert "peer 02 tried sign_flip, scale 8 " in said
+    assert "peer 01 tried sign_flip, scale 2 for" in said
+    assert "peer 02 tried sign_flip, scale 8 for" in said
 
 
 def test_a_missing_peer_is_named_with_its_last_words():
