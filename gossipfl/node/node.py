@@ -39,8 +39,8 @@ from gossipfl.node.store import Store
 from gossipfl.node.view import view_of
 from gossipfl.node.worker import Outcome, Worker
 from gossipfl.protocol import events as ev
-from gossipfl.protocol.membership import Setup
 from gossipfl.protocol.peer import Peer
+from gossipfl.protocol.setup import Setup
 from gossipfl.wire.chunks import pieces, verify_chunk
 from gossipfl.wire.messages import Close, encode
 from gossipfl.wire.records import Frame
@@ -71,6 +71,7 @@ class Node:
         self._threads = {name: ThreadPoolExecutor(1, name) for name in ("learning", "keeping", "hashing")}
         self._events: deque[ev.Event] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0                                  # what the timer was set for
         self._mixing: ev.Mix | None = None
         self._jobs: set[asyncio.Future[Any]] = set()
         self.is_ready = False                            # the learner is built: from now on something can be lost
@@ -187,10 +188,18 @@ class Node:
         self._arm()
 
     def _arm(self) -> None:
+        """Have a Tick come when the machine wants one.  Few events change when that is."""
+        due = self.peer.wake_at()
         if self._timer is not None:
+            if due == self._due:
+                return
             self._timer.cancel()
-        at = max(self.peer.wake_at() - self._clock_base, self._loop.time() + 0.001)
-        self._timer = self._loop.call_at(min(at, self._loop.time() + 3600.0), self._feed, ev.Tick())
+        at = max(due - self._clock_base, self._loop.time() + 0.001)
+        self._timer, self._due = self._loop.call_at(min(at, self._loop.time() + 3600.0), self._tick), due
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._feed(ev.Tick())
 
     def _perform(self, effect: ev.Effect) -> None:
         match effect:

@@ -92,7 +92,7 @@ def _peer(node: Shown, peer: PeerId) -> dict[str, Any]:
         "dialed_by_me": link.dialed if link is not None else None,
         "round": pace.round if pace is not None else None,
         "staleness_rounds": round_.number - pace.refreshed if pace is not None and heard else None,
-        "interval_s": pace.interval_s if pace is not None else None,
+        "interval_s": pace.turnaround_s if pace is not None else None,
         "addresses": list(record.document.addresses) if record is not None else [],
         "bytes_sent": wire.bytes_sent if wire is not None else 0,
         "bytes_received": wire.bytes_received if wire is not None else 0,

@@ -1,21 +1,19 @@
 """What flows over the edges: my updates out, my neighbors' in, and the round that mixes them.
 
-Membership says who the neighbors are (`met`, `parted`); exchange moves verified payloads; round decides when to go on.
+Membership says who the neighbors are (`met`, `parted`); serving and fetching move verified payloads; round decides when
+to go on.
 """
 
 from __future__ import annotations
 
-from statistics import median, median_low
+from statistics import median
 
 from gossipfl.codec import CODECS
-from gossipfl.config import NodeConfig
 from gossipfl.errors import PeerError
-from gossipfl.federation import Federation
-from gossipfl.identity import Identity, PeerId
+from gossipfl.identity import PeerId
 from gossipfl.protocol.events import (
     Effect,
     Finished,
-    Forget,
     Mixed,
     Ready,
     Send,
@@ -24,49 +22,52 @@ from gossipfl.protocol.events import (
     Trained,
     Verified,
 )
-from gossipfl.protocol.exchange import Exchange
+from gossipfl.protocol.fetching import Fetching
+from gossipfl.protocol.ledger import Ledger
 from gossipfl.protocol.links import Link
-from gossipfl.protocol.membership import Sequences
 from gossipfl.protocol.round import Phase, Round
+from gossipfl.protocol.serving import Serving
+from gossipfl.protocol.setup import Sequences, Setup
 from gossipfl.wire.chunks import Payload
-from gossipfl.wire.manifest import Manifest, Signed, next_state, sign_manifest
+from gossipfl.wire.manifest import Manifest, Signed, genesis_state, next_state, sign_manifest
 from gossipfl.wire.messages import Announce, Done
 
 
 class Averaging:
-    """Exchange and round of one peer."""
+    """What one peer gives to its neighbors and takes from them."""
 
-    def __init__(
-        self, identity: Identity, federation: Federation, options: NodeConfig, sequences: Sequences,
-        seen: dict[PeerId, int],
-    ) -> None:  # fmt: skip
-        self._identity, self._federation, self._options = identity, federation, options
+    def __init__(self, setup: Setup, sequences: Sequences) -> None:
+        self._identity, self._federation, self._options = setup.identity, setup.federation, setup.options
         self._sequences = sequences
-        self.exchange = Exchange(federation, options.limits, seen)
-        self.round = Round(options.round)
+        genesis = genesis_state(setup.federation.terms)
+        self.ledger = Ledger(setup.federation, setup.options.limits, dict(setup.sequences))
+        self.serving = Serving(setup.options.limits, genesis)
+        self.fetching = Fetching(self.ledger, setup.options.limits, genesis)
+        self.round = Round(setup.options.round)
+        self._published_round = 0                        # of the state that my public model has for others
         self._finished = False
 
     @property
     def due(self) -> float:
-        return float("inf") if self._finished else self.round.due(self._fetch_s())
+        return float("inf") if self._finished else self.round.due(self.fetching.is_owed, self._fetch_s())
 
     # ------------------------------------------------------------------------------------------ neighbors
 
     def met(self, link: Link, now: float) -> list[Effect]:
         """`link` leads to a neighbor, new or linked again: tell it what I have and fetch what it has."""
         link.used_at = now
-        self.exchange.add(link.peer)
-        self.round.joined(link.peer)
+        self.fetching.add(link.peer)
+        self.round.joined(link.peer, self.fetching.inboxes[link.peer].pending, now)
         done: list[Effect] = [Send(link.number, Done(round=self.round.number))] if self._is_done else []
-        return self.exchange.introduce(link.number) + done + self.exchange.fetch(link.peer, link.number, now)
+        return self.serving.introduce(link.number) + done + self.fetching.fetch(link.peer, link.number, now)
 
-    def parted(self, peer: PeerId) -> list[Effect]:
-        self.exchange.remove(peer)
+    def parted(self, peer: PeerId, now: float) -> list[Effect]:
         self.round.left(peer)
-        return [Forget(peer)]
+        return self.fetching.remove(peer, now)
 
     def unlinked(self, peer: PeerId, number: int) -> None:
-        self.exchange.cut(peer, number)
+        self.serving.cut(number)
+        self.fetching.cut(peer, number)
 
     def done(self, peer: PeerId) -> None:
         """A neighbor has mixed its last round; it is not waited for any more."""
@@ -76,53 +77,59 @@ class Averaging:
     # -------------------------------------------------------------------------------------------- updates
 
     def announced(self, link: Link, announce: Announce, now: float) -> list[Effect]:
-        return self.exchange.announced(link.peer, link.number, announce, self._time(), now)
+        return self.fetching.announced(link.peer, link.number, announce, self._time(), now)
 
     def wake_early(self, link: Link, now: float) -> list[Effect]:
         """Hear what `link`'s peer announced before my learner was built."""
-        return self.exchange.wake_early(link.peer, link.number, self._time(), now)
+        return self.fetching.wake_early(link.peer, link.number, self._time(), now)
 
     def verified(self, event: Verified, link: Link | None, now: float) -> list[Effect]:
         """A chunk was hashed.  Raises PeerError if it is not what was announced."""
-        update = self.exchange.verified(event.peer, event.root, event.chunk, event.ok, now)
+        update = self.fetching.verified(event.peer, event.root, event.chunk, event.ok, now)
         effects: list[Effect] = []
-        if update is not None and event.peer in self.round.paces:
-            self.round.paces[event.peer].arrived(update, self.round.number, now)
+        if update is not None:
+            self.round.arrived(event.peer, update, now)
             kind, number = update.manifest.kind, update.manifest.round
             effects.append(Story("<", f"{event.peer.short} {kind} of round {number}, {len(update.data)} bytes"))
-        return effects + (self.exchange.fetch(event.peer, link.number, now) if link is not None else [])
+        return effects + (self.fetching.fetch(event.peer, link.number, now) if link is not None else [])
 
-    def look_after(self, link: Link, now: float) -> list[Effect]:
-        """Now and then: fetch what had no room, give up what never comes."""
-        if link.peer not in self.exchange.inboxes or self.round.phase is Phase.STARTING:
+    def tick(self, neighbors: list[Link], now: float) -> list[Effect]:
+        """Now and then: fetch what had no room, give up what never comes, forget who is gone."""
+        return [*self.fetching.expire(now), *self._look_after(neighbors, now)]
+
+    def _look_after(self, neighbors: list[Link], now: float) -> list[Effect]:
+        if self.round.phase is Phase.STARTING:
             return []
-        return self.exchange.look_after(link.peer, link.number, now)
+        return [effect for ln in neighbors for effect in self.fetching.look_after(ln.peer, ln.number, now)]
 
     # ------------------------------------------------------------------------------------------ the round
 
-    def ready(self, event: Ready, now: float) -> None:
-        delta_bytes = CODECS[self._federation.codec].payload_bytes(event.size)
-        self.exchange.ready(event.size, delta_bytes, event.state)
+    def ready(self, event: Ready, now: float) -> list[Effect]:
+        self.ledger.ready(event.size, CODECS[self._federation.codec].payload_bytes(event.size))
         self.round.ready(event.round, now)
+        self._published_round = max(event.round - 1, 0)
+        return self.serving.ready(event.state)
 
     def trained(self, event: Trained, neighbors: list[Link], now: float) -> list[Effect]:
         """My new update: sign it, keep it for whoever asks, tell my neighbors."""
-        state = next_state(self.exchange.state, event.payload.root)
-        signed = self._sign("delta", self.exchange.state, state, event.payload, now, event.examples)
+        state = next_state(self.serving.state, event.payload.root)
+        self._published_round = self.round.number
+        signed = self._sign("delta", self.serving.state, state, event.payload, now, event.examples)
         self.round.trained(event.busy_s, now)
         size = event.payload.size
         story = Story(">", f"round {event.round}: update of {size} bytes announced to {len(neighbors)} neighbors")
-        return [*self.exchange.publish(signed, event.payload, [link.number for link in neighbors]), story]
+        return [*self.serving.publish(signed, event.payload, [link.number for link in neighbors]), story]
 
     def snapshot_ready(self, event: SnapshotReady, now: float) -> list[Effect]:
-        signed = self._sign("snapshot", event.state, event.state, event.payload, now)
-        return self.exchange.snapshot_taken(signed, event.payload)
+        """My public model as it was published, or as it is about to be: my training changes it before it ends."""
+        is_published = event.state == self.serving.state
+        signed = self._sign("snapshot", event.state, event.state, event.payload, now, is_published=is_published)
+        return self.serving.snapshot_taken(signed, event.payload)
 
     def mixed(self, event: Mixed, neighbors: list[Link], now: float) -> list[Effect]:
         """A round is over: the next one, or the end."""
-        effects: list[Effect] = list(self.round.mixed(event.busy_s, now))
-        for link in neighbors:
-            effects += self.look_after(link, now)
+        effects: list[Effect] = list(self.round.mixed(now))
+        effects += self._look_after(neighbors, now)
         if self._is_done:
             effects += self._tell_done(neighbors)
         return effects
@@ -142,13 +149,13 @@ class Averaging:
         return []
 
     def _collect(self, now: float) -> list[Effect]:
-        if self.round.awaited(self.exchange.is_owed, self._fetch_s(), now):
+        if now < self.round.waits_until(self.fetching.is_owed, self._fetch_s()):
             return []
         late = [
             peer for peer, pace in self.round.paces.items()
-            if not pace.is_done and pace.refreshed < self.round.number and not self.exchange.inboxes[peer].pending
+            if not pace.is_done and pace.refreshed < self.round.number and not self.fetching.inboxes[peer].pending
         ]  # fmt: skip
-        return [self.round.mix(self.exchange.take, late, self._options.limits.links_max, now)]
+        return [self.round.mix(self.fetching.take, late, self._options.limits.links_max, now)]
 
     def _tell_done(self, neighbors: list[Link]) -> list[Effect]:
         done = Done(round=self.round.number)
@@ -166,11 +173,9 @@ class Averaging:
         return self.round.phase is Phase.DONE
 
     def _is_newcomer(self) -> bool:
-        """Are my neighbors in another time than I?"""
-        claims = [self.exchange.newest_round(peer) for peer in self.round.paces]
-        theirs = [claim + 1 for claim in claims if claim is not None]
-        ahead = median_low([self.round.number, *theirs]) - self.round.number
-        return ahead > self._options.round.staleness_rounds_max
+        """Are my neighbors in another time than I?  Their manifests say so before their models are here."""
+        claims = {peer: self.ledger.newest_round(peer) for peer in self.round.paces}
+        return self.round.is_elsewhere([claim for claim in claims.values() if claim is not None])
 
     def _time(self) -> int | None:
         """My round, or None while it says nothing: a newcomer does not know what time it is."""
@@ -178,17 +183,19 @@ class Averaging:
         return self.round.number if settled else None
 
     def _fetch_s(self) -> float:
-        times = [inbox.fetch_s for inbox in self.exchange.inboxes.values() if inbox.fetch_s]
+        times = [inbox.fetch_s for inbox in self.fetching.inboxes.values() if inbox.fetch_s]
         return median(times) if times else 0.0
 
     def _sign(
-        self, kind: str, base: bytes, state: bytes, payload: Payload, now: float, examples: int = 0
-    ) -> Signed[Manifest]:
+        self, kind: str, base: bytes, state: bytes, payload: Payload, now: float, examples: int = 0,
+        is_published: bool = True,
+    ) -> Signed[Manifest]:  # fmt: skip
         manifest = Manifest(
-            federation=self._federation.fingerprint, kind=kind, round=self.round.number,
+            federation=self._federation.fingerprint, kind=kind,
+            round=self._published_round if is_published else self.round.number,
             sequence=self._sequences.next(), base=base, state=state,
             codec=self._federation.codec if kind == "delta" else "float32",
-            size=payload.size, root=payload.root, spec=self.exchange.vectors.spec, examples=examples,
+            size=payload.size, root=payload.root, spec=self.ledger.vectors.spec, examples=examples,
             degree=len(self.round.paces), created_ms=int(now * 1000),
         )  # fmt: skip
         return sign_manifest(self._identity, manifest)

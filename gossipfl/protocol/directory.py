@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from gossipfl.config import LimitsConfig
+from gossipfl.config import KIB, LimitsConfig
 from gossipfl.errors import PeerError
 from gossipfl.federation import Federation
 from gossipfl.identity import Identity, PeerId
@@ -20,7 +20,8 @@ from gossipfl.wire.manifest import PeerRecord, Signed, open_record, sign_record
 from gossipfl.wire.messages import Digest, Records, Summary
 
 _BUCKETS = 16
-_RECORDS_PER_MESSAGE = 16
+_RECORDS_PER_MESSAGE = 64
+_MESSAGE_BYTES = 48 * KIB            # of envelopes in one message: records of any allowed size fit a frame
 _ENTRIES_PER_SUMMARY = 1024
 _NEWS_FANOUT = 3                     # links that hear of a new record at once; anti-entropy reaches the rest
 _NEWS_DELAY_S = 0.1                  # news is gathered for so long
@@ -44,6 +45,7 @@ class Directory:
         self._news: dict[PeerId, int | None] = {}        # peer -> link that told me, None if I know it first hand
         self._own_due = float("inf")
         self._news_due = float("inf")
+        self._told_full = False
 
     @property
     def due(self) -> float:
@@ -86,17 +88,22 @@ class Directory:
         if held is not None and held.document.sequence >= signed.document.sequence:
             return []
         if held is None and len(self.records) >= self._limits.directory_records_max:
-            return [Story("!", f"directory is full at {len(self.records)} records; {signed.signer.short} left out")]
+            return self._is_full()
         return self._take(signed, source, now)
 
+    def _is_full(self) -> list[Effect]:
+        if self._told_full:
+            return []
+        self._told_full = True
+        return [Story("!", f"the directory is full with {len(self.records)} peers; more are left out", loud=True)]
+
     def own_sequence_elsewhere(self, envelope: bytes) -> int | None:
-        """The sequence of a record of mine that I do not remember writing: a restored backup must jump above it."""
-        if envelope[:32] != self.me:
-            return None
-        signed = open_record(envelope, self._limits.record_bytes_max)
+        """The sequence of a record of mine that I do not remember writing.  Raises PeerError if it is not mine."""
         mine = self.records.get(self.me)
-        ahead = mine is None or signed.document.sequence > mine.document.sequence
-        return signed.document.sequence if ahead else None
+        if mine is None or envelope == mine.envelope:
+            return None
+        sequence = open_record(envelope, self._limits.record_bytes_max).document.sequence
+        return sequence if sequence >= mine.document.sequence else None
 
     def spread(self, links: list[int], now: float) -> list[Effect]:
         """Send the gathered news: mine to every link, others' to a few."""
@@ -167,5 +174,13 @@ class Directory:
 
 
 def _in_messages(link: int, envelopes: list[bytes]) -> list[Effect]:
-    starts = range(0, len(envelopes), _RECORDS_PER_MESSAGE)
-    return [Send(link, Records(envelopes=tuple(envelopes[s : s + _RECORDS_PER_MESSAGE]))) for s in starts]
+    """As few messages as their bounds allow."""
+    batches: list[list[bytes]] = []
+    size = 0
+    for envelope in envelopes:
+        if not batches or len(batches[-1]) >= _RECORDS_PER_MESSAGE or size + len(envelope) > _MESSAGE_BYTES:
+            batches.append([])
+            size = 0
+        batches[-1].append(envelope)
+        size += len(envelope)
+    return [Send(link, Records(envelopes=tuple(batch))) for batch in batches]

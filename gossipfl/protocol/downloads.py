@@ -37,8 +37,8 @@ class Download:
     """The chunks of one announced payload."""
 
     offer: Announced
-    transfer: int
-    started_at: float
+    started_at: float                                            # or asked for again, after a cut
+    transfer: int = 0
     buffer: memoryview = field(init=False)
     chunk_bytes: int = field(init=False)
     missing: deque[int] = field(init=False)                      # not requested
@@ -75,7 +75,8 @@ class Download:
         start = piece.chunk * self.chunk_bytes
         length = min(self.chunk_bytes, len(self.buffer) - start)
         if piece.offset != received or received + len(piece.data) > length:
-            raise BadChunk(f"bytes {piece.offset}+{len(piece.data)} of chunk {piece.chunk}; {received} of {length} here")
+            where = f"bytes {piece.offset}+{len(piece.data)} of chunk {piece.chunk}"
+            raise BadChunk(f"{where}; {received} of {length} are here")
         end = received + len(piece.data)
         self.buffer[start + received : start + end] = piece.data
         self.filled[piece.chunk] = end

@@ -29,9 +29,10 @@ from gossipfl.protocol.events import (
     Trained,
     Verified,
 )
-from gossipfl.protocol.exchange import Equivocation
+from gossipfl.protocol.ledger import Equivocation
 from gossipfl.protocol.links import Link
-from gossipfl.protocol.membership import Membership, Sequences, Setup
+from gossipfl.protocol.membership import Membership
+from gossipfl.protocol.setup import Sequences, Setup
 from gossipfl.wire import messages
 from gossipfl.wire.messages import CHUNK, CloseCode, Hello, Message
 from gossipfl.wire.records import Frame
@@ -54,9 +55,7 @@ class Peer:
         self.me = setup.identity.peer_id
         self._options = setup.options
         sequences = Sequences(setup.boots)
-        self.averaging = Averaging(
-            setup.identity, setup.federation, setup.options, sequences, dict(setup.sequences)
-        )
+        self.averaging = Averaging(setup, sequences)
         self.membership = Membership(setup, sequences, self.averaging.met, self.averaging.parted, now)
         self._links = self.membership.links
         self._stopped = False
@@ -64,7 +63,13 @@ class Peer:
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """What to do about `event`.  Never raises for what a peer or the network did."""
+        if self._stopped:
+            return []
         match event:
+            case Received(number, frame) if frame.type == CHUNK:
+                # Thousands of them make an update, and none but the last changes anything besides its buffer: what
+                # follows from the state alone is asked again when that one is verified.
+                return self._received(number, frame, now)
             case Received(number, frame):
                 effects = self._received(number, frame, now)
             case Tick():
@@ -91,30 +96,35 @@ class Peer:
                 effects = self._mixed(event, now)
             case Stop():
                 return self._stop()
-        if not self._stopped:
+        if not _is_bulk(event) or now >= self.membership.due:
             effects += self.membership.onward(self.averaging.round.number, now)
-            effects += self.averaging.onward(self.membership.neighbor_links(), now)
+        effects += self.averaging.onward(self.membership.neighbor_links(), now)
         self._wake = self.wake_at()
         return effects
 
     def wake_at(self) -> float:
         """When a Tick is due, unless something else happens before."""
-        return min(self.membership.due, self.averaging.due)
+        return float("inf") if self._stopped else min(self.membership.due, self.averaging.due)
 
     # -------------------------------------------------------------------------------------------- frames
 
     def _received(self, number: int, frame: Frame, now: float) -> list[Effect]:
         link = self._links.get(number)
-        if link is None:
+        if link is None or link.is_closing:
             return []                                    # closed by me while this was on its way
         self._links.heard(link, now)
         try:
             if frame.type == CHUNK:
-                return self.averaging.exchange.chunk(link.peer, number, frame)
+                return self._chunk(link, frame)
             message = messages.decode(frame, self._options.limits.control_bytes_max)
             return self._message(link, message, frame.id, now) if message is not None else []
         except PeerError as error:
             return self._broken(link, error, now)
+
+    def _chunk(self, link: Link, frame: Frame) -> list[Effect]:
+        if link.hello is None:
+            raise OutOfTurn("a chunk: HELLO comes first")
+        return self.averaging.fetching.chunk(link.peer, link.number, frame)
 
     def _message(self, link: Link, message: Message, transfer: int, now: float) -> list[Effect]:
         """Each message to the machine that it concerns.  Raises PeerError."""
@@ -122,9 +132,7 @@ class Peer:
             return self.membership.closed_by_them(link, message.code, message.text, now)
         if (link.hello is None) != isinstance(message, Hello):
             raise OutOfTurn(f"{type(message).__name__}: HELLO comes first, and once")
-        if link.hello is not None and not self._links.is_established(link):
-            return []                                    # being closed in favor of another; all is said again there
-        exchange, number = self.averaging.exchange, link.number
+        number, serving = link.number, self.averaging.serving
         match message:
             case messages.Hello():
                 return self.membership.greeted(link, message, now)
@@ -143,28 +151,29 @@ class Peer:
             case messages.Neighbor():
                 return self.membership.neighbor_message(link, message, now)
             case messages.Disconnect(reason=reason):
-                return self.membership.part(link.peer, f"parted: {reason}", now)
+                return self.membership.disconnected(link.peer, reason, now)
             case messages.Announce():
                 return self._announced(link, message, now)
             case messages.Want():
                 link.used_at = now
-                return exchange.serve(number, transfer, message)
+                return serving.serve(number, transfer, message)
             case messages.Cancel():
-                return exchange.cancel(number, transfer)
+                return serving.cancel(number, transfer)
             case messages.Refuse():
-                return exchange.refused(link.peer, transfer, message, number, now)
+                return self.averaging.fetching.refused(link.peer, transfer, message, number, now)
             case messages.AskSnapshot():
-                return exchange.snapshot_asked(number)
+                return serving.snapshot_asked(number)
             case messages.Proof(first=first, second=second):
                 return self.membership.proof(first, second, now)
         return []
 
     def _announced(self, link: Link, announce: messages.Announce, now: float) -> list[Effect]:
+        if link.peer not in self.membership.view.neighbors:
+            return self.membership.stranger_announces(link)
         try:
             return self.averaging.announced(link, announce, now)
-        except Equivocation:
-            kept = self.averaging.exchange.proof(announce)
-            return [*kept, *(e for proof in kept for e in self.membership.proof(proof.first, proof.second, now))]
+        except Equivocation as error:
+            return self.membership.proof(error.first, error.second, now)
 
     def _broken(self, link: Link, error: PeerError, now: float) -> list[Effect]:
         """A rule was broken on `link`: close it, count it, go on."""
@@ -183,8 +192,7 @@ class Peer:
         return self.membership.link_down(number, reason, now)
 
     def _ready(self, event: Ready, now: float) -> list[Effect]:
-        self.averaging.ready(event, now)
-        effects: list[Effect] = []
+        effects = self.averaging.ready(event, now)
         for link in self._links:
             try:
                 effects += self.averaging.wake_early(link, now)
@@ -210,7 +218,7 @@ class Peer:
         return effects
 
     def _undecodable(self, peer: PeerId, reason: str, now: float) -> list[Effect]:
-        self.averaging.exchange.unusable(peer)
+        self.averaging.fetching.unusable(peer)
         link = self._links.by_peer.get(peer)
         return self._broken(link, Undecodable(reason), now) if link is not None else []
 
@@ -218,11 +226,14 @@ class Peer:
         late_s = max(0.0, now - self._wake - _LATE_S)
         looks_after = now >= self._links.due
         effects = self.membership.tick(now, late_s)
-        for link in self.membership.neighbor_links() if looks_after else []:
-            effects += self.averaging.look_after(link, now)
-        return effects
+        return effects + (self.averaging.tick(self.membership.neighbor_links(), now) if looks_after else [])
 
     def _stop(self) -> list[Effect]:
         self._stopped = True
         closing = [CloseLink(link.number, CloseCode.LEAVING, "leaving") for link in self._links]
         return [*closing, Finished("stopped")]
+
+
+def _is_bulk(event: Event) -> bool:
+    """A part of a payload: there are many of them, and nothing about who is there follows from one."""
+    return isinstance(event, Verified) or (isinstance(event, Received) and event.frame.type == CHUNK)

@@ -3,10 +3,18 @@
     waiting -> training -> collecting -> mixing -> training ... -> done
 
 A round is a peer's own.  `synchronous` waits for this round's update of every linked neighbor.  `asynchronous` gives a
-neighbor a few times my own busy time - training, mixing and the fetching of payloads - and then goes on without it; one
-known to be slower than that is not waited for at all, and its newest model is mixed whenever it comes.  Staleness is
-counted in my rounds since a neighbor's newest model arrived, so nobody can lie about it.  Whoever wakes up in another
-time (a newcomer, a sleeper) takes its neighbors' models and their median round first, and trains then.
+neighbor a few times my own turnaround and then goes on without it; one known to be slower than that is not waited for
+at all, and its newest model is mixed whenever it comes.
+
+*Turnaround* is the time from the end of one collection to the next update: mixing, training and whatever else keeps
+this machine, seen from outside.  A neighbor's is measured alike, from the end of my collection of its last round (or
+from that round's arrival, if it came later) to its next arrival.  So what neighbors spend waiting, for me or for the
+same third, is nobody's slowness: equal peers on a busy machine, whose single rounds vary threefold, stay in step, while
+the silence of a slow one counts from where its work began.  How long a neighbor was silent before that says nothing.
+
+Staleness is counted in my rounds since a neighbor's newest model arrived, so nobody can lie about it.  Whoever wakes up
+in another time (a newcomer, a sleeper) takes its neighbors' models and their median round first, and trains then.
+Whoever is behind by a little and keeps up with the others jumps to their round, or nobody would ever wait for it again.
 """
 
 from __future__ import annotations
@@ -22,8 +30,10 @@ from gossipfl.identity import PeerId
 from gossipfl.protocol.events import Contribution, Mix, Train, Update
 
 _SETTLE_S = 0.1                      # after enough neighbors are there: their introductions are still on the way
-_BUSY_ROUNDS = 5                     # my busy time is the median of so many rounds; the first one compiles
-_PACE_ROUNDS = 5                     # so is a neighbor's interval
+_PACE_ROUNDS = 5                     # a turnaround is the median of so many, mine and a neighbor's
+_CLOSED_ROUNDS = 32                  # of so many rounds I remember when I closed them
+_OUT_OF_STEP_ROUNDS = 2              # behind by so many is no jitter: in step, neighbors are one round apart at most
+_NEVER = float("-inf")
 
 
 class Phase(Enum):
@@ -40,28 +50,17 @@ class Pace:
     """What I measured of one neighbor."""
 
     arrived_at: float | None = None  # its newest update
-    intervals: deque[float] = field(default_factory=lambda: deque(maxlen=_PACE_ROUNDS))
+    turnarounds: deque[float] = field(default_factory=lambda: deque(maxlen=_PACE_ROUNDS))
     round: int | None = None         # its own count, a claim
     refreshed: int = -1              # my round in which its newest model arrived
     degree: int = 1                  # a claim
     is_done: bool = False
     lags: bool = False               # at my last mixing its round was behind mine
 
-    def arrived(self, update: Update, my_round: int, now: float) -> None:
-        if self.arrived_at is not None:
-            self.intervals.append(now - self.arrived_at)
-        self.arrived_at, self.round, self.refreshed = now, update.manifest.round, my_round
-        self.degree = update.manifest.degree
-
-    def slowness_s(self, now: float) -> float:
-        """Seconds between its updates, as far as I know: silence counts."""
-        assert self.arrived_at is not None
-        return max(self.interval_s or 0.0, now - self.arrived_at)
-
     @property
-    def interval_s(self) -> float | None:
-        """Between its updates.  The median, because its first interval holds a compilation and any one a pause."""
-        return median(self.intervals) if len(self.intervals) > 1 else None
+    def turnaround_s(self) -> float | None:
+        """The median, because its first one holds a compilation and any one a pause."""
+        return median(self.turnarounds) if len(self.turnarounds) > 1 else None
 
 
 @dataclass(slots=True)
@@ -77,7 +76,9 @@ class Round:
     trained_s: float = 0.0
     catching_up: bool = False
     first: int = 0                                   # my first round since this start
-    busy: deque[float] = field(default_factory=lambda: deque(maxlen=_BUSY_ROUNDS))
+    behind: int = 0                                  # rounds behind my neighborhood, at my last mixing
+    closed: dict[int, float] = field(default_factory=dict)           # round -> when its collection ended
+    turnarounds: deque[float] = field(default_factory=lambda: deque(maxlen=_PACE_ROUNDS))
     paces: dict[PeerId, Pace] = field(default_factory=dict)
     done_at: float = float("inf")
 
@@ -108,8 +109,12 @@ class Round:
             return []
         return [self._train()]
 
-    def joined(self, peer: PeerId) -> None:
-        self.paces.setdefault(peer, Pace())
+    def joined(self, peer: PeerId, pending: Iterable[Update], now: float) -> None:
+        """A neighbor, with what it had sent before it was gone for a moment."""
+        if peer not in self.paces:
+            self.paces[peer] = Pace()
+            for update in pending:
+                self.arrived(peer, update, now)
 
     def left(self, peer: PeerId) -> None:
         self.paces.pop(peer, None)
@@ -117,36 +122,55 @@ class Round:
     # ---------------------------------------------------------------------------------------- collecting
 
     def trained(self, busy_s: float, now: float) -> None:
+        if self.number - 1 in self.closed:
+            self.turnarounds.append(now - self.closed[self.number - 1])
         self.trained_s, self.published_at, self.phase = busy_s, now, Phase.COLLECTING
 
+    def arrived(self, peer: PeerId, update: Update, now: float) -> None:
+        """An update of a neighbor is here, every byte of it."""
+        pace = self.paces.get(peer)
+        if pace is None:
+            return
+        if pace.arrived_at is not None:
+            pace.turnarounds.append(now - self._began_at(pace))
+        pace.arrived_at, pace.round, pace.refreshed = now, update.manifest.round, self.number
+        pace.degree = update.manifest.degree
+
     def patience_s(self, fetch_s: float) -> float:
-        """How long I wait for a neighbor after my own update is out."""
-        if self.options.mode == "synchronous" or self.catching_up or not self.busy:
+        """How long I wait for a neighbor after it could begin to work, and after my own update is out."""
+        if self.options.mode == "synchronous" or self.catching_up or not self.turnarounds:
             return self.options.deadline_s
-        own_s = self.options.patience * (median(self.busy) + fetch_s)
+        own_s = self.options.patience * (median(self.turnarounds) + fetch_s)
         return min(max(own_s, self.options.grace_s), self.options.deadline_s)
 
-    def awaited(self, owed: Callable[[PeerId], bool], fetch_s: float, now: float) -> list[PeerId]:
-        """Neighbors whose update this round still waits for."""
+    def waits_until(self, owed: Callable[[PeerId], bool], fetch_s: float) -> float:
+        """Until when this round waits if nothing arrives; in the past if it waits for nobody."""
         patience_s = self.patience_s(fetch_s)
-        if now >= self.published_at + patience_s:
-            return []
-        return [peer for peer, pace in self.paces.items() if self._awaits(pace, owed(peer), patience_s, now)]
+        return max((self._waits_for(pace, owed(peer), patience_s) for peer, pace in self.paces.items()), default=_NEVER)
 
-    def _awaits(self, pace: Pace, is_owed: bool, patience_s: float, now: float) -> bool:
+    def _waits_for(self, pace: Pace, is_owed: bool, patience_s: float) -> float:
+        deadline = self.published_at + patience_s
         if self.catching_up:
-            return pace.refreshed < self.number and is_owed
+            return deadline if pace.refreshed < self.number and is_owed else _NEVER
         if pace.is_done and not is_owed:
-            return False
+            return _NEVER
         if pace.arrived_at is None:                  # never heard: waited for at the start only
-            return self.options.mode == "synchronous" or self.number == self.first
+            return deadline if self.options.mode == "synchronous" or self.number == self.first else _NEVER
         if pace.round is not None and pace.round >= self.number:
-            return False
-        if self.options.mode == "synchronous":
-            return True
+            return _NEVER
+        if self.options.mode == "synchronous" or self.number == self.first:
+            return deadline
+        is_slow = (pace.turnaround_s or 0.0) > patience_s
         has_news = pace.refreshed >= self.number
-        is_slow = pace.slowness_s(now) > patience_s and self.number > self.first
-        return not is_slow and not (pace.lags and has_news)
+        if is_slow or (pace.lags and has_news):
+            return _NEVER
+        return min(deadline, self._began_at(pace) + patience_s)
+
+    def _began_at(self, pace: Pace) -> float:
+        """When a neighbor could begin the work that follows its newest update: it waits for others as I do."""
+        assert pace.arrived_at is not None
+        assert pace.round is not None
+        return max(pace.arrived_at, self.closed.get(pace.round, _NEVER))
 
     # -------------------------------------------------------------------------------------------- mixing
 
@@ -166,17 +190,23 @@ class Round:
             if pace.arrived_at is None:
                 continue
             staleness = self.number - pace.refreshed
-            if staleness > self.options.staleness_rounds_max:
-                stale.append(peer)
-            weight = self._weight(pace, degree_max)
             fresh_enough = staleness <= self.options.staleness_rounds_max
-            contributions.append(Contribution(peer, updates, weight if fresh_enough else 0.0, staleness))
+            if not fresh_enough:
+                stale.append(peer)
+            weight = self._weight(pace, degree_max) if fresh_enough else 0.0
+            contributions.append(Contribution(peer, updates, weight, staleness))
         self.phase = Phase.MIXING
+        self._close(now)
         heard = sum(bool(contribution.updates) for contribution in contributions)
         return Mix(
             self.number, tuple(contributions), len(self.paces), heard, tuple(late), tuple(stale),
             self.trained_s, now - self.published_at, self.catching_up,
         )  # fmt: skip
+
+    def _close(self, now: float) -> None:
+        self.closed[self.number] = now
+        while len(self.closed) > _CLOSED_ROUNDS:
+            del self.closed[next(iter(self.closed))]
 
     def _weight(self, pace: Pace, degree_max: int) -> float:
         """Metropolis-Hastings, from claimed degrees; whoever catches up takes the plain mean of its neighbors."""
@@ -185,14 +215,14 @@ class Round:
         theirs = min(max(pace.degree, 1), degree_max)
         return 1.0 / (1 + max(len(self.paces), theirs))
 
-    def mixed(self, busy_s: float, now: float) -> list[Train]:
+    def mixed(self, now: float) -> list[Train]:
         """The next round, or the end.  Whoever is far behind jumps to its neighborhood's time."""
         if not self.catching_up:
-            if self.number > self.first:
-                self.busy.append(self.trained_s + busy_s)
             self.number += 1
-        self.number = max(self.number, self.time_of_neighborhood() if self._is_behind() or self.catching_up else 0)
-        self.catching_up = False
+        behind = self._time_among(p.round for p in self.paces.values() if p.round is not None) - self.number
+        if self.catching_up or self._is_out_of_step(behind):
+            self.number, behind = self.number + behind, 0
+        self.catching_up, self.behind = False, behind
         if self.is_over:
             self.finish(now)
             return []
@@ -201,20 +231,31 @@ class Round:
     def finish(self, now: float) -> None:
         self.phase, self.done_at = Phase.DONE, now
 
-    def time_of_neighborhood(self) -> int:
-        """The lower median of my own and my neighbors' rounds: a minority of liars cannot move it past the honest."""
-        return median_low([self.number, *(pace.round + 1 for pace in self.paces.values() if pace.round is not None)])
+    def is_elsewhere(self, claims: Iterable[int]) -> bool:
+        """Do the rounds that neighbors claim say that I am in another time?"""
+        return self._time_among(claims) - self.number > self.options.staleness_rounds_max
 
-    def _is_behind(self) -> bool:
-        return self.time_of_neighborhood() - self.number > self.options.staleness_rounds_max
+    def _time_among(self, claims: Iterable[int]) -> int:
+        """The lower median of my own and my neighbors' rounds: a minority of liars cannot move it past the honest.
+
+        Whoever has not trained yet has no time of its own.  Nobody goes back.
+        """
+        theirs = [claim + 1 for claim in claims]
+        mine = [self.number] if self.number or not theirs else []
+        return max(median_low([*mine, *theirs]), self.number)
+
+    def _is_out_of_step(self, behind: int) -> bool:
+        """Far behind; or a little, and no more than a round ago: then it is not for being slow."""
+        keeps_up = behind <= self.behind
+        return behind > self.options.staleness_rounds_max or (behind >= _OUT_OF_STEP_ROUNDS and keeps_up)
 
     def _train(self) -> Train:
         self.phase = Phase.TRAINING
         return Train(self.number)
 
-    def due(self, fetch_s: float) -> float:
+    def due(self, owed: Callable[[PeerId], bool], fetch_s: float) -> float:
         if self.phase is Phase.WAITING:
             return min(self.begin_at or float("inf"), self.waiting_since + self.options.start_wait_s)
         if self.phase is Phase.COLLECTING:
-            return self.published_at + self.patience_s(fetch_s)
+            return self.waits_until(owed, fetch_s)
         return self.done_at + self.options.linger_s if self.phase is Phase.DONE else float("inf")

@@ -9,6 +9,8 @@ Every few rounds one neighbor is exchanged for another, because graphs that are 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from gossipfl.config import OverlayConfig
 from gossipfl.identity import PeerId
 from gossipfl.protocol.events import Dice
@@ -35,21 +37,36 @@ class View:
             return len(self.named)
         return present if present < self._overlay.mesh_peers_max else self._overlay.degree
 
+    def missing(self, present: int) -> int:
+        """How many more neighbors to look for; open asks do not count yet."""
+        return max(self.wanted(present) + self._exchanging - len(self.neighbors), 0)
+
     def accepts_up_to(self, present: int) -> int:
         return self.wanted(present) + self._overlay.degree_slack
 
-    def asks(self, linked: list[PeerId], present: int, now: float) -> list[PeerId]:
+    def free(self, linked: Iterable[PeerId]) -> list[PeerId]:
+        """Those of `linked` that could be asked."""
+        taken = self.neighbors.keys() | self._asked.keys() | self._declined.keys()
+        return sorted(set(linked) - taken)
+
+    def asks(self, linked: Iterable[PeerId], present: int, now: float) -> list[PeerId]:
         """Linked peers to ask now."""
         self._asked = {peer: at for peer, at in self._asked.items() if at > now}
         self._declined = {peer: at for peer, at in self._declined.items() if at > now}
-        missing = self.wanted(present) + self._exchanging - len(self.neighbors) - len(self._asked)
+        missing = self.missing(present) - len(self._asked)
         if self.named is not None or missing <= 0:
             return []
-        taken = self.neighbors.keys() | self._asked.keys() | self._declined.keys()
-        free = sorted(set(linked) - taken)
+        free = self.free(linked)
         chosen = self._dice.sample(free, min(missing, len(free)))
         self._asked.update((peer, now + _ASK_S) for peer in chosen)
         return chosen
+
+    def is_asked(self, peer: PeerId) -> bool:
+        return peer in self._asked
+
+    def unask(self, peer: PeerId) -> None:
+        """The link that carried my ask is replaced: ask again over the other."""
+        self._asked.pop(peer, None)
 
     def linked(self, peer: PeerId) -> bool:
         """A link to `peer` is established.  Returns whether that alone makes it a neighbor."""
@@ -62,21 +79,24 @@ class View:
         """Agree to an ask if there is room; the empty-handed are let in beyond it."""
         if self.named is not None:
             return Neighbor(kind="agree" if peer in self.named else "decline")
+        if peer in self.neighbors or peer in self._asked or self._has_room(ask, present):
+            self.neighbors.setdefault(peer, self._asked.pop(peer, None) is not None)
+            return Neighbor(kind="agree")
+        return Neighbor(kind="decline")
+
+    def _has_room(self, ask: Neighbor, present: int) -> bool:
         room = self.accepts_up_to(present) + (1 if ask.urgent else 0)
         inbound = sum(not chosen for chosen in self.neighbors.values())
         # An eclipse needs more than calling me: some places stay for peers that I choose myself.
         keeps_own = inbound < max(room - self._overlay.dialed_min, 1) or present < self._overlay.mesh_peers_max
-        if peer in self.neighbors or peer in self._asked or (len(self.neighbors) < room and keeps_own):
-            self.neighbors.setdefault(peer, self._asked.pop(peer, None) is not None)
-            return Neighbor(kind="agree")
-        return Neighbor(kind="decline")
+        return len(self.neighbors) + len(self._asked) < room and keeps_own
 
     def answered(self, peer: PeerId, answer: Neighbor, now: float) -> bool:
         """Their answer to my ask.  Returns whether `peer` is a new neighbor."""
         if self._asked.pop(peer, None) is None:
             return False
         if answer.kind == "decline":
-            self._declined[peer] = now + _DECLINED_S
+            self.rest(peer, now)
             return False
         is_new = peer not in self.neighbors
         self.neighbors[peer] = True
@@ -87,14 +107,19 @@ class View:
         self._asked.pop(peer, None)
         return self.neighbors.pop(peer, None) is not None
 
+    def rest(self, peer: PeerId, now: float) -> None:
+        """One of us let the other go: I do not ask it again for a while."""
+        self._declined[peer] = now + _DECLINED_S
+
     def exchange(self, present: int) -> None:
         """Time to draw anew: look for one more neighbor, so that one of the old can go."""
         if self.named is None and present >= self._overlay.mesh_peers_max:
             self._exchanging = True
 
     def surplus(self, present: int, newest: PeerId) -> PeerId | None:
-        """After `newest` joined: the old neighbor that goes in exchange, if any."""
-        if not self._exchanging or len(self.neighbors) <= self.wanted(present):
+        """After `newest` joined: the old neighbor that goes, in exchange or because there are too many."""
+        is_exchange = self._exchanging and len(self.neighbors) > self.wanted(present)
+        if self.named is not None or not (is_exchange or len(self.neighbors) > self.accepts_up_to(present)):
             return None
         self._exchanging = False
         old = [peer for peer in sorted(self.neighbors) if peer != newest]

@@ -1,7 +1,8 @@
 """What the run is measured by: final models on the common test set, and the alone twin of every honest peer.
 
-Collaboration is worth what it adds to the alone twin: a peer with the same examples, initial model, batch order,
-rounds and local steps that never mixes.  Measured after the run, so that it takes no time from the peers.
+Collaboration is worth what it adds to the alone twin: a peer with the same examples, initial model, batch order and
+local steps that never mixes, for as many rounds as the run came to.  Measured after the run, so that it takes no time
+from the peers.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def judge(plan: Plan, outcomes: Sequence[Outcome]) -> Judged:
     return Judged(
         size=measure.size,
         final=final,
-        alone=_alone_all(plan),
+        alone=_alone_all(plan, max((one.rounds for one in outcomes if one.peer.liar is None), default=0)),
         of_mean_model=_accuracy(measure, np.mean(honest, axis=0, dtype=np.float32)) if len(honest) else None,
     )
 
@@ -71,10 +72,10 @@ def _learner(plan: Plan, peer: Peer) -> Learner:
     return build(LearnerContext(plan.spec.model, plan.spec.training, shard, plan.federation.seed, stream))
 
 
-def _alone_all(plan: Plan) -> dict[int, float]:
-    """All twins, as many at a time as there are cores: training lets go of the interpreter's lock."""
+def _alone_all(plan: Plan, rounds: int) -> dict[int, float]:
+    """All twins after `rounds` rounds, as many at a time as there are cores: training lets go of the interpreter."""
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        accuracies = threads.map(lambda peer: _alone(plan, peer), plan.honest)
+        accuracies = threads.map(lambda peer: _alone(plan, peer, rounds), plan.honest)
         return dict(zip((peer.number for peer in plan.honest), accuracies, strict=True))
 
 
@@ -86,9 +87,9 @@ def _prepare_jax(plan: Plan) -> None:
         enable_compilation_cache()
 
 
-def _alone(plan: Plan, peer: Peer) -> float:
+def _alone(plan: Plan, peer: Peer, rounds: int) -> float:
     learner = _learner(plan, peer)
-    for round in range(plan.spec.scenario.rounds):
+    for round in range(rounds):
         learner.train(round)
     return learner.evaluate().accuracy
 

@@ -101,6 +101,7 @@ def table(peers: Sequence[Running], spec: Scenario, elapsed_s: float) -> Table:
     drawn = Table(
         "peer", "state", "round", "accuracy", "heard", "late", "refused",
         title=f"{spec.scenario.name}, {elapsed_s:.0f} s", caption=overall(peers, spec), box=None,
+        title_justify="left", caption_justify="left", min_width=76,
     )  # fmt: skip
     for peer in peers:
         accuracy = newest(peer)

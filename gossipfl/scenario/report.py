@@ -215,17 +215,19 @@ def _bytes_sent(outcomes: Sequence[Outcome]) -> Tables:
 
 
 def _seconds(outcomes: Sequence[Outcome], times: Times) -> Tables:
-    """Where the time went: start-up until round 0 began, a round on average, and the rest after the last round."""
+    """Where the time went: until the first round began, that one, which compiles, a later one on average, all."""
     rows = [row for outcome in outcomes for row in outcome.rows]
     if not rows:
-        return {"ready": times.ready_s, "start": None, "rounds": None, "per_round": None, "total": times.wall_s}
-    begin = min(row.time_s - row.busy_s - row.wait_s for row in rows if row.round == 0)
-    end = max(row.time_s for row in rows)
+        return {"ready": times.ready_s, "start": None, "first_round": None, "per_round": None, "total": times.wall_s}
+    first = min(row.round for row in rows)
+    begin = min(row.time_s - row.busy_s - row.wait_s for row in rows if row.round == first)
+    compiled, end = max(row.time_s for row in rows if row.round == first), max(row.time_s for row in rows)
+    later = max(row.round for row in rows) - first
     return {
         "ready": times.ready_s,
         "start": begin - times.launched_at,
-        "rounds": end - begin,
-        "per_round": (end - begin) / max(outcome.rounds for outcome in outcomes),
+        "first_round": compiled - begin,
+        "per_round": (end - compiled) / later if later else None,
         "total": times.wall_s,
     }
 

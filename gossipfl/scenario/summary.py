@@ -43,8 +43,8 @@ def _counts(peer: Report) -> bool:
 def _liars(report: Report) -> list[str]:
     """What each liar tried, and what came of it."""
     liars = [peer for peer in report["per_peer"] if not peer["honest"]]
-    lines = [f"  liar      peer {liar['number']:02d} tried {_attack(liar)} for {liar['rounds']} rounds" for liar in liars]
-    return [*lines, f"            {_outcome(report)}"] if lines else []
+    tried = [f"peer {liar['number']:02d} tried {_attack(liar)} for {liar['rounds']} rounds" for liar in liars]
+    return [*(f"  liar      {sentence}" for sentence in tried), *([f"            {_outcome(report)}"] if tried else [])]
 
 
 def _attack(liar: Report) -> str:
@@ -81,7 +81,8 @@ def _time(report: Report) -> str:
     seconds = report["seconds"]
     if seconds["start"] is None:
         return f"  time      {seconds['total']:.1f} s in all; no round was finished"
+    later = "" if seconds["per_round"] is None else f", {seconds['per_round']:.3f} s each later round"
     return (
         f"  time      {seconds['total']:.1f} s in all: {seconds['start']:.1f} s until round 0, "
-        f"{seconds['per_round']:.3f} s a round"
+        f"{seconds['first_round']:.1f} s for it, compiling{later}"
     )

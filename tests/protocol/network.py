@@ -132,7 +132,7 @@ class End:
     """One node's end of a link."""
 
     def __init__(self, network, node):
-        self.network, self.node, self.number = network, node, next(network.numbers)
+        self.network, self.node, self.host, self.number = network, node, node.host, next(network.numbers)
         self.mate = None
         self.is_open = self.is_closing = self.is_gone = False
         self.arrives_at = self.sent_at = 0.0
@@ -198,7 +198,7 @@ class End:
 
     def _refuse(self):
         """Bytes for a process that is no more: the machine says so, if it has power."""
-        if self.node.is_up:
+        if self.host in self.network.by_host and self.node.is_up:
             self._after(lambda: self.mate.down("connection reset"))
 
     def resume(self):

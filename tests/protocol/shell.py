@@ -25,8 +25,11 @@ HASH_S = 0.001
 class Node:
     """One machine: its process (which may crash and start again) and its disk (which stays)."""
 
-    def __init__(self, network, identity, host, options=None, *, federation, target=None, train_s=0.1, mix_s=0.01):
-        """train_s: seconds, or a function of the round that gives them."""
+    def __init__(
+        self, network, identity, host, options=None, *, federation, target=None, train_s=0.1, mix_s=0.01,
+        learns=True,
+    ):  # fmt: skip
+        """train_s: seconds, or a function of the round that gives them; learns: False for a peer that only links."""
         self.network, self.identity, self.host, self.federation = network, identity, host, federation
         self.options, self.target = options or NodeConfig(), [0.0] * 4 if target is None else target
         self.train_s, self.mix_s, self.build_s = train_s, mix_s, 0.05
@@ -34,7 +37,8 @@ class Node:
         self.boots, self.records, self.sequences, self.checkpoint = 0, {}, {}, None     # on the disk
         self.proofs, self.stories, self.mixes, self.finished = [], [], [], None
         self.is_up = self.is_running = False
-        self.ticks, self.effects_max, self.sent, self.asleep_until = 0, 0, [], 0.0
+        self.ticks, self.effects_max, self.asleep_until = 0, 0, 0.0
+        self.sent, self.dials, self.learns = [], [], learns
 
     # ------------------------------------------------------------------------------------ from start to end
 
@@ -43,11 +47,11 @@ class Node:
         self.is_up = self.is_running = True
         self.links, self.learner, self.worker, self.finished = {}, Toy(self.target, self.federation.seed), None, None
         self._events, self._timer, self._late = deque(), None, []
-        seed = hashlib.sha256(self.name + bytes([self.boots]) + self.network.seed.to_bytes(8, "big")).digest()
-        self.dice = random.Random(seed)
+        self.dice = random.Random(f"{self.host} {self.boots} {self.network.seed}")
         self.peer = Peer(self._setup(), self.network.now)
         self.feed(ev.Tick())
-        self._later(self.build_s, self._build)
+        if self.learns:
+            self._later(self.build_s, self._build)
 
     def _setup(self):
         return Setup(
@@ -67,6 +71,12 @@ class Node:
         for end in list(self.links.values()):
             end.vanish(told=not power)
         self.links = {}
+
+    def move(self):
+        """Nobody is at the old address any more."""
+        del self.network.by_host[self.host]
+        self.host = f"10.1.0.{len(self.network.by_host)}:4000"
+        self.network.by_host[self.host] = self
 
     def leave(self):
         self.feed(ev.Stop())
@@ -127,6 +137,7 @@ class Node:
             case ev.CloseLink(number, code, text):
                 self._on(number, lambda end: end.close(encode(Close(code=code, text=text)), text))
             case ev.Dial(host, peer):
+                self.dials.append(host)
                 self.network.dial(self, host, peer)
             case ev.VerifyChunk(peer, root, chunk, data, expected):
                 ok = verify_chunk(data, expected)

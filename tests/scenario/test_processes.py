@@ -11,7 +11,6 @@ from itertools import pairwise
 import pytest
 from made import EXAMPLES, a_scenario
 
-from gossipfl.config import to_tables, to_toml
 from gossipfl.errors import DataError, StateError
 from gossipfl.identity import Identity
 from gossipfl.node.status import read_node_file
@@ -47,12 +46,6 @@ def is_alive(pid):
     return True
 
 
-def a_file(folder, **sections):
-    path = folder / "tiny.toml"
-    path.write_text(to_toml(to_tables(a_scenario(**sections)) | {"data": {"source": "digits"}, "round": {}, "liar": {}}))
-    return path
-
-
 @pytest.mark.parametrize("discovery", ["mdns", "addresses"])
 def test_peers_find_each_other_and_learn_together(tmp_path, discovery):
     view = Heard()
@@ -65,7 +58,8 @@ def test_peers_find_each_other_and_learn_together(tmp_path, discovery):
     assert report["consensus_distance"] < 1e-3
     assert report["accuracy"]["min"] > 0.8
     # What the parent measured of the final models is what the peers measured themselves.
-    last = {line["peer"]: line for line in map(json.loads, (tmp_path / "run" / "metrics.jsonl").open())}
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    last = {line["peer"]: line for line in map(json.loads, lines)}
     assert [last[n]["accuracy"] for n in range(3)] == [peer["accuracy"] for peer in report["per_peer"]]
     assert all(earlier <= later for earlier, later in pairwise(view.rounds[-3:]))
     assert not any(is_alive(peer.pid) for peer in view.peers)
@@ -105,13 +99,12 @@ def test_a_killed_peer_is_reported_and_the_others_go_on_without_it(tmp_path):
 
 
 def test_a_crash_at_the_start_is_reported_with_its_last_words(tmp_path, monkeypatch):
-    (tmp_path / "own").mkdir()
-    broken = "import numpy_softmax, sys\n\ndef build(context):\n    "
-    condition = "'liar_node' in sys.orig_argv and sys.exit  # never\n    "
-    source = broken + condition + "if len(sys.argv) > 6:\n        raise RuntimeError('out of luck')\n    "
-    (tmp_path / "own" / "unlucky.py").write_text(source + "return numpy_softmax.build(context)\n")
-    monkeypatch.setenv("PYTHONPATH", f"{EXAMPLES}:{tmp_path / 'own'}")
-    monkeypatch.syspath_prepend(str(tmp_path / "own"))
+    (tmp_path / "daemons").mkdir()
+    (tmp_path / "daemons" / "unlucky.py").write_text("def build(context):\n    raise RuntimeError('out of luck')\n")
+    (tmp_path / "parent").mkdir()
+    (tmp_path / "parent" / "unlucky.py").write_text("from numpy_softmax import build\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "daemons"))
+    monkeypatch.syspath_prepend(str(tmp_path / "parent"))
     report = run(a_scenario(peers={"count": 2}, model={"learner": "unlucky:build"}), tmp_path / "run")
     assert [peer["why"] for peer in report["missing"]] == ["ended with exit code 1 after 0 of 3 rounds"] * 2
     assert "RuntimeError: out of luck" in report["missing"][0]["last_words"][-1]
@@ -120,9 +113,9 @@ def test_a_crash_at_the_start_is_reported_with_its_last_words(tmp_path, monkeypa
 
 def test_time_that_is_up_ends_everybody(tmp_path):
     view = Heard()
-    scenario = a_scenario(scenario={"rounds": 100_000, "timeout_s": 4.0}, peers={"count": 2})
+    scenario = a_scenario(scenario={"rounds": 100_000, "timeout_s": 3.0}, peers={"count": 2})
     report = run(scenario, tmp_path / "run", view=view)
-    assert all(peer["why"].startswith("stopped after 4 s, the scenario's timeout_s") for peer in report["missing"])
+    assert all(peer["why"].startswith("stopped after 3 s, the scenario's timeout_s") for peer in report["missing"])
     assert len(report["missing"]) == 2
     assert not any(is_alive(peer.pid) for peer in view.peers)
 

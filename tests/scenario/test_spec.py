@@ -49,7 +49,9 @@ def test_numbers_out_of_range_are_refused_by_name(section, key, value):
     assert wrong(**{section: {key: value}}).startswith(f"{section}.{key}: ")
 
 
-@pytest.mark.parametrize(("section", "key", "value"), [("data", "part", 0), ("data", "seed", 3), ("round", "rounds", 9)])
+@pytest.mark.parametrize(
+    ("section", "key", "value"), [("data", "part", 0), ("data", "seed", 3), ("round", "rounds", 9)]
+)
 def test_what_the_scenario_decides_itself_cannot_be_set_twice(section, key, value):
     assert wrong(**{section: {key: value}}).startswith(f"{section}.{key}: is set by the scenario")
 

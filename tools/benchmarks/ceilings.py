@@ -50,7 +50,7 @@ class Ceilings:
         return max(max(threads), sum(threads) / (os.cpu_count() or 1))
 
 
-def measure(size: int = 16 * MIB) -> Ceilings:
+def measure(size: int) -> Ceilings:
     """All of them, on `size` bytes each."""
     suite = available_suites()[0]
     data, target = secrets.token_bytes(size), bytearray(size)

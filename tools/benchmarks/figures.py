@@ -95,7 +95,7 @@ def machine() -> dict[str, Any]:
 
 def text(result: Result) -> str:
     """The table of one benchmark for a person."""
-    rows = [("", "median", "min", "max", "floor", "gap", "aim", "")]
+    rows: list[tuple[str, ...]] = [("", "median", "min", "max", "floor", "gap", "aim", "")]
     rows += [_row(figure) for figure in result.figures]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [f"{result.benchmark}{_disturbance(result)}"]

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from benchmarks.daemons import folder
 from benchmarks.figures import Figure, Result, progress, watched
 from gossipfl.scenario import library, plan, processes, spec
+from gossipfl.scenario.collect import last_lines
 from gossipfl.scenario.processes import Running
 from gossipfl.scenario.spec import Scenario
 
@@ -31,9 +32,10 @@ class Sizes:
 
     runs: int = 3                            # undisturbed, and as many with a killed peer
     changes: tuple[str, ...] = ()            # section.key=value
+    is_warm: bool = False                    # whatever is in the compile cache will do
 
 
-QUICK = Sizes(runs=1, changes=("peers.count=3", "scenario.rounds=4"))
+QUICK = Sizes(runs=1, changes=("peers.count=2", "scenario.rounds=12"), is_warm=True)
 
 
 class Run(NamedTuple):
@@ -51,7 +53,8 @@ def run(sizes: Sizes) -> Result:
     scenario = spec.load(library.find(SCENARIO), sizes.changes)
     progress(f"round: {SCENARIO}, {scenario.peers.count} daemons, {2 * sizes.runs} runs")
     with watched(result), folder() as where:
-        _run(scenario, where / "warm", killing=False)
+        if not sizes.is_warm:
+            _run(scenario, where / "warm", killing=False)
         pairs = [
             (_run(scenario, where / f"{n}", killing=False), _run(scenario, where / f"{n}-killed", killing=True))
             for n in range(sizes.runs)
@@ -88,9 +91,12 @@ def _run(scenario: Scenario, out: Path, *, killing: bool) -> Run:
     peers = processes.execute(planned, out, _show_nothing, killer if killing else None)
     wall_s = time.monotonic() - began
     survivors = [peer for peer in peers if peer is not killer.victim]
-    failed = [peer for peer in survivors if peer.round + 1 < scenario.scenario.rounds or peer.process.returncode]
-    if failed or (killing and killer.victim is None):
-        raise RuntimeError(f"{len(failed)} peers failed; nobody was killed" if killing else f"{len(failed)} peers failed")
+    for peer in survivors:
+        if peer.round + 1 < scenario.scenario.rounds or peer.process.returncode:
+            words = "\n".join(last_lines(peer.directory / processes.LOG_FILE))
+            raise RuntimeError(f"peer {peer.peer.number} did {peer.round + 1} rounds:\n{words}")
+    if killing and killer.victim is None:
+        raise RuntimeError("all rounds were over before a peer could be killed: the scenario is too short")
     return Run(wall_s, _span_s(survivors), _rounds_s(survivors), tuple(_rss_mb(peer) for peer in survivors))
 
 

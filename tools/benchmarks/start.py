@@ -29,17 +29,19 @@ class Sizes:
     """How often."""
 
     runs: int = 5
+    warm_ups: int = 1
 
 
-QUICK = Sizes(runs=1)
+QUICK = Sizes(runs=1, warm_ups=0)
 
 
 def run(sizes: Sizes) -> Result:
     """Start daemons one after another."""
     result = Result(benchmark="start")
-    progress(f"start: {sizes.runs + 1} daemons, one after another")
+    count = sizes.warm_ups + sizes.runs
+    progress(f"start: {count} daemons, one after another")
     with watched(result), daemons.folder() as folder:
-        starts = [_start(folder / f"{number}") for number in range(sizes.runs + 1)][1:]
+        starts = [_start(folder / f"{number}") for number in range(count)][sizes.warm_ups :]
         floors = [[_import_s(words) for _ in range(sizes.runs)] for words in (_LIBRARIES, _TRAINING)]
     for name, lines, floor, what, aim in (
         ("announced", [start[0] for start in starts], floors[0], "that a node listens with", ANNOUNCED_AIM_S),

@@ -1,0 +1,295 @@
+"""Updates in: nobody can make me hold a byte that I did not ask for.
+
+    (their ANNOUNCE) -> WANT -> chunks -> verify -> pending -> mixed
+
+For each neighbor there is one chain of states: what I hold of it (or will, when what is pending is mixed) is the *tip*,
+and only a delta that starts there is fetched.  Where the chain has a gap - a newcomer, a cut, a fast neighbor - I ask
+for a snapshot instead.  Pending updates are bounded, so a neighbor that publishes faster than I mix costs me no more
+bytes than my own pace; what waited too long is skipped over by a snapshot.  A neighbor that is gone for a moment is not
+forgotten: it goes on where its link was cut.  The mirror of this is serving.py; what a manifest must be, ledger.py.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+
+from gossipfl.config import LimitsConfig
+from gossipfl.identity import PeerId
+from gossipfl.protocol.downloads import Announced, Download, Unsolicited
+from gossipfl.protocol.events import Effect, Forget, KeepManifest, Send, Story, Update, VerifyChunk
+from gossipfl.protocol.ledger import Ledger
+from gossipfl.wire.chunks import parse_piece
+from gossipfl.wire.manifest import open_manifest
+from gossipfl.wire.messages import Announce, AskSnapshot, Cancel, Refuse, Want
+from gossipfl.wire.records import Frame
+
+_SNAPSHOT_PATIENCE_S = 15.0          # a snapshot that was asked for and did not come is asked for again
+_CANCELLED_MAX = 64                  # cancelled transfers whose last chunks may still arrive
+_PROMPT_S, _PROMPT_BYTES_PER_S = 60.0, 1e6               # a payload that takes longer than this is given up
+_ABSENT_MAX, _ABSENT_S = 4, 120.0    # parted neighbors whose inbox and public model are kept, and how long
+_NOTHING = b""                       # the tip of a neighbor whose public model I could not follow
+
+
+@dataclass(slots=True)
+class Inbox:
+    """What one neighbor offers, what is on its way from it, and what waits for my mixing."""
+
+    tip: bytes                                                       # state after all that is pending
+    offers: deque[Announced] = field(default_factory=deque)          # oldest first
+    download: Download | None = None
+    pending: deque[Update] = field(default_factory=deque)
+    asked_at: float | None = None                                    # when a snapshot was asked for
+    early: Announce | None = None                                    # came before my learner was built
+    fetch_s: float = 0.0                                             # how long the last payload took
+    link: int | None = None                                          # over which the download is asked for
+    kept_until: float = 0.0                                          # while it is absent
+
+    @property
+    def held_bytes(self) -> int:
+        coming = len(self.download.buffer) if self.download is not None else 0
+        return coming + sum(len(update.data) for update in self.pending)
+
+    @property
+    def is_owed(self) -> bool:
+        """Is something announced and not here yet?"""
+        return self.download is not None or bool(self.offers) or self.asked_at is not None
+
+    def knows(self, state: bytes) -> bool:
+        """Is the update that leads to `state` here, on its way or on offer?"""
+        coming = self.download is not None and self.download.offer.manifest.state == state
+        return coming or state == self.tip or any(offer.manifest.state == state for offer in self.offers)
+
+    def offer(self, offer: Announced, offers_max: int) -> None:
+        if offer.manifest.kind == "snapshot":
+            later = (held for held in self.offers if held.manifest.sequence > offer.manifest.sequence)
+            self.offers = deque([offer, *later])
+        else:
+            self.offers.append(offer)
+        while len(self.offers) > offers_max:
+            self.offers.popleft()
+
+    def arrived(self, update: Update) -> None:
+        """Every byte of `update` is here."""
+        if update.manifest.kind == "snapshot":
+            self.pending.clear()
+        self.pending.append(update)
+        self.tip = update.manifest.state
+        # A snapshot may already hold deltas that were announced after it.
+        passed = [n for n, offer in enumerate(self.offers, 1) if offer.manifest.state == self.tip]
+        self.offers = deque(list(self.offers)[passed[-1] :]) if passed else self.offers
+
+
+class Fetching:
+    """An inbox per neighbor."""
+
+    def __init__(self, ledger: Ledger, limits: LimitsConfig, genesis: bytes) -> None:
+        self._ledger, self._limits, self._genesis = ledger, limits, genesis
+        self._transfers = 0
+        self._cancelled: deque[tuple[int, int]] = deque(maxlen=_CANCELLED_MAX)      # link, transfer
+        self.inboxes: dict[PeerId, Inbox] = {}
+        self._absent: OrderedDict[PeerId, Inbox] = OrderedDict()
+
+    # ------------------------------------------------------------------------------------------ neighbors
+
+    def add(self, peer: PeerId) -> None:
+        """A neighbor.  Unless I know better its public model is the federation's initial one."""
+        if peer not in self.inboxes:
+            self.inboxes[peer] = self._absent.pop(peer) if peer in self._absent else Inbox(self._genesis)
+
+    def remove(self, peer: PeerId, now: float) -> list[Effect]:
+        """No neighbor any more, perhaps only for a moment.  Who was gone longest before it is forgotten."""
+        inbox = self.inboxes.pop(peer, None)
+        if inbox is None:
+            return []
+        effects = self._release(inbox)
+        inbox.asked_at, inbox.kept_until = None, now + _ABSENT_S
+        self._absent[peer] = inbox
+        return effects + self.expire(now)
+
+    def expire(self, now: float) -> list[Effect]:
+        """Forget who has been gone for too long."""
+        gone: list[Effect] = []
+        while self._absent:
+            peer, inbox = next(iter(self._absent.items()))
+            if len(self._absent) <= _ABSENT_MAX and now < inbox.kept_until:
+                break
+            del self._absent[peer]
+            gone.append(Forget(peer))
+        return gone
+
+    def cut(self, peer: PeerId, link: int) -> None:
+        """The link is gone; what was verified stays."""
+        inbox = self.inboxes.get(peer)
+        if inbox is not None:
+            inbox.asked_at = None
+            if inbox.link == link:
+                self._release(inbox)
+
+    def unusable(self, peer: PeerId) -> None:
+        """Its public model can no longer be followed: start from a snapshot."""
+        for inboxes in (self.inboxes, self._absent):
+            if peer in inboxes:
+                inboxes[peer] = Inbox(_NOTHING, kept_until=inboxes[peer].kept_until)
+
+    # --------------------------------------------------------------------------------------- announcements
+
+    def announced(self, peer: PeerId, link: int, announce: Announce, round_: int | None, now: float) -> list[Effect]:
+        """A neighbor's ANNOUNCE.  Raises a PeerError for one that breaks the rules; `round_` is mine (see Ledger)."""
+        inbox = self.inboxes[peer]
+        if not self._ledger.is_ready:
+            inbox.early = announce
+            return []
+        signed = open_manifest(announce.manifest)
+        self._ledger.check(peer, signed, announce.hashes, round_)
+        effects: list[Effect] = [KeepManifest(signed)] if self._ledger.note(signed) else []
+        if signed.document.kind == "snapshot" and inbox.asked_at is None:
+            return effects                                       # nobody asked
+        if signed.document.kind == "snapshot":
+            inbox.asked_at = None
+        if not inbox.knows(signed.document.state):
+            inbox.offer(Announced(signed, announce.hashes), self._limits.pending_updates_max + 1)
+        return effects + self.fetch(peer, link, now)
+
+    def wake_early(self, peer: PeerId, link: int, round_: int | None, now: float) -> list[Effect]:
+        """My learner is built: hear what was said before.  Raises PeerError like `announced`."""
+        inbox = self.inboxes.get(peer)
+        if inbox is None or inbox.early is None:
+            return []
+        early, inbox.early = inbox.early, None
+        return self.announced(peer, link, early, round_, now)
+
+    # ------------------------------------------------------------------------------------------- downloads
+
+    def fetch(self, peer: PeerId, link: int, now: float) -> list[Effect]:
+        """Ask for what is next from `peer`: more chunks, the next update, or a snapshot over a gap."""
+        inbox = self.inboxes.get(peer)
+        if inbox is None:
+            return []
+        effects = self._begin(inbox, link, now) if inbox.download is None else []
+        if inbox.download is None:
+            return effects
+        download = inbox.download
+        if inbox.link != link:                                   # not asked for yet, or over a link that is replaced
+            effects += self._release(inbox)
+            self._transfers = (self._transfers + 1) % 2**32
+            inbox.link, download.transfer, download.started_at = link, self._transfers, now
+        chunks = download.request(self._limits.window_bytes)
+        if chunks:
+            effects.append(Send(link, Want(root=download.offer.manifest.root, chunks=chunks), download.transfer))
+        return effects
+
+    def chunk(self, peer: PeerId, link: int, frame: Frame) -> list[Effect]:
+        """A CHUNK frame.  Raises Unsolicited or BadChunk."""
+        inbox = self.inboxes.get(peer)
+        download = inbox.download if inbox is not None and inbox.link == link else None
+        if download is None or download.transfer != frame.id:
+            if (link, frame.id) in self._cancelled:
+                return []
+            raise Unsolicited(f"a chunk of transfer {frame.id}, which nobody asked for")
+        piece = parse_piece(frame.body)
+        whole = download.receive(piece)
+        if whole is None:
+            return []
+        root = download.offer.manifest.root
+        return [VerifyChunk(peer, root, piece.chunk, whole, download.expected_hash(piece.chunk))]
+
+    def verified(self, peer: PeerId, root: bytes, chunk: int, ok: bool, now: float) -> Update | None:
+        """A chunk was hashed.  Returns the update if that was its last.  Raises BadChunk."""
+        inbox = self.inboxes.get(peer) or self._absent.get(peer)
+        download = inbox.download if inbox is not None else None
+        if inbox is None or download is None or download.offer.manifest.root != root:
+            return None
+        download.hashed(chunk, ok)
+        if not download.is_complete:
+            return None
+        inbox.download, inbox.link, inbox.fetch_s = None, None, now - download.started_at
+        update = Update(download.offer.manifest, download.buffer.toreadonly())
+        inbox.arrived(update)
+        return update
+
+    def refused(self, peer: PeerId, transfer: int, refuse: Refuse, link: int, now: float) -> list[Effect]:
+        """They cannot send what I wanted: go round it with a snapshot, or try again later if it was one."""
+        inbox = self.inboxes.get(peer)
+        download = inbox.download if inbox is not None and inbox.link == link else None
+        if inbox is None or download is None or download.transfer != transfer:
+            return []
+        effects = [Story("<", f"{peer.short} refused update: {refuse.reason}"), *self._give_up(inbox)]
+        if download.offer.manifest.kind == "snapshot":
+            inbox.asked_at = now
+            return effects
+        return effects + self._ask_snapshot(inbox, link, now)
+
+    def look_after(self, peer: PeerId, link: int, now: float) -> list[Effect]:
+        """Fetch what had no room before; give up a download that crawls and a snapshot that never came."""
+        inbox = self.inboxes[peer]
+        if inbox.asked_at is not None and now - inbox.asked_at > _SNAPSHOT_PATIENCE_S:
+            inbox.asked_at = None
+            if not inbox.offers:                                 # what showed the gap was given up
+                return self._ask_snapshot(inbox, link, now)
+        download = inbox.download
+        size = download.offer.manifest.size if download is not None else 0
+        if download is None or now - download.started_at < _PROMPT_S + size / _PROMPT_BYTES_PER_S:
+            return self.fetch(peer, link, now) if inbox.asked_at is None else []
+        return [Story("!", f"{peer.short} announced {size} bytes and does not send them"), *self._give_up(inbox)]
+
+    # --------------------------------------------------------------------------------------------- mixing
+
+    def take(self, peer: PeerId, round_max: int | None) -> tuple[Update, ...]:
+        """The pending updates up to and including `round_max`, oldest first; all of them if None or if none is so old.
+
+        What a faster neighbor published ahead of my round waits for it, so that nobody's future is mixed into my past;
+        a neighbor whose rounds are all ahead of mine counts differently, and its newest model is what there is.
+        """
+        pending = self.inboxes[peer].pending
+        due = [update for update in pending if round_max is None or update.manifest.round <= round_max] or list(pending)
+        for _ in due:
+            pending.popleft()
+        return tuple(due)
+
+    def is_owed(self, peer: PeerId) -> bool:
+        return peer in self.inboxes and self.inboxes[peer].is_owed
+
+    @property
+    def reserved_bytes(self) -> int:
+        """Memory that downloads and pending updates hold."""
+        return sum(inbox.held_bytes for inbox in (*self.inboxes.values(), *self._absent.values()))
+
+    # -------------------------------------------------------------------------------------------- details
+
+    def _begin(self, inbox: Inbox, link: int, now: float) -> list[Effect]:
+        """Start the next download if there is one that fits, or ask for a snapshot over a gap."""
+        offer = next((o for o in inbox.offers if o.manifest.kind == "snapshot" or o.manifest.base == inbox.tip), None)
+        is_full = len(inbox.pending) >= self._limits.pending_updates_max
+        if offer is None:
+            return self._ask_snapshot(inbox, link, now) if inbox.offers and not is_full else []
+        if is_full and offer.manifest.kind == "delta":
+            return []
+        reserved = self.reserved_bytes
+        if reserved and reserved + offer.manifest.size > self._limits.receive_bytes_max:
+            return []                                            # asked again when something was mixed
+        while inbox.offers.popleft() is not offer:
+            pass
+        inbox.download, inbox.link = Download(offer, now), None
+        return []
+
+    def _ask_snapshot(self, inbox: Inbox, link: int, now: float) -> list[Effect]:
+        if inbox.asked_at is not None:
+            return []
+        inbox.asked_at = now
+        return [Send(link, AskSnapshot())]
+
+    def _give_up(self, inbox: Inbox) -> list[Effect]:
+        effects = self._release(inbox)
+        inbox.download = None
+        inbox.offers.clear()
+        return effects
+
+    def _release(self, inbox: Inbox) -> list[Effect]:
+        """What is under way is no longer asked for over its link; what of it still arrives is ignored."""
+        if inbox.download is None or inbox.link is None:
+            return []
+        link, transfer, inbox.link = inbox.link, inbox.download.transfer, None
+        inbox.download.cut()
+        self._cancelled.append((link, transfer))
+        return [Send(link, Cancel(), transfer)]

@@ -1,0 +1,219 @@
+"""The command line as a user meets it: quick help, one sentence for a mistake, and exit codes that can be relied on."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from gossipfl.identity import Identity, PeerId
+
+HELP = [
+    [], ["node"], ["status"], ["scenario"], ["scenario", "run"], ["scenario", "list"], ["scenario", "show"],
+    ["federation"], ["federation", "new"], ["federation", "show"], ["identity"], ["identity", "new"],
+    ["identity", "show"],
+]  # fmt: skip
+HEAVY = ("jax", "nacl", "numpy", "rich", "zeroconf")
+
+
+def gossipfl(*arguments, cwd=None):
+    command = [sys.executable, "-m", "gossipfl", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=60, check=False)
+
+
+def refused(*arguments, cwd=None):
+    """The one sentence of a command that is the user's to mend."""
+    done = gossipfl(*arguments, cwd=cwd)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("gossipfl: ")
+    return done.stderr
+
+
+@pytest.fixture
+def agreed(tmp_path):
+    """A federation file."""
+    path = tmp_path / "federation.toml"
+    done = gossipfl("federation", "new", path, "--name", "test", "--model", "softmax", "--hidden", "")
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.mark.parametrize("command", HELP, ids=[" ".join(command) or "gossipfl" for command in HELP])
+def test_every_command_has_help(command):
+    done = gossipfl(*command, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: gossipfl")
+
+
+def test_help_takes_less_than_a_third_of_a_second():
+    """Measured as time of a core, the best of three: what else runs on this machine does not count."""
+    def once():
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert gossipfl("scenario", "run", "--help").returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(once() for _ in range(3)) < 0.3
+
+
+def test_help_imports_nothing_that_takes_long():
+    code = f"import sys, gossipfl.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["node"], ["scenario", "run"], ["node", "--no-such-option"]])
+def test_a_command_that_does_not_exist_or_lacks_something_ends_with_2(arguments):
+    assert gossipfl(*arguments).returncode == 2
+
+
+# ---- identity, federation
+
+
+def test_identity_new_then_show_name_the_same_peer(tmp_path):
+    made = gossipfl("identity", "new", tmp_path / "key")
+    shown = gossipfl("identity", "show", tmp_path / "key", "--json")
+    assert made.returncode == shown.returncode == 0
+    assert json.loads(shown.stdout)["id"] == made.stdout.strip()
+    assert PeerId.parse(made.stdout.strip()) == Identity.load(tmp_path / "key").peer_id
+
+
+def test_identity_show_finds_the_key_in_a_state_directory(tmp_path):
+    identity = Identity.generate()
+    identity.save(tmp_path / "key")
+    assert gossipfl("identity", "show", tmp_path).stdout.strip() == str(identity.peer_id)
+
+
+def test_no_key_is_overwritten_and_no_readable_one_is_used(tmp_path):
+    Identity.generate().save(tmp_path / "key")
+    before = (tmp_path / "key").read_bytes()
+    assert "exists" in refused("identity", "new", tmp_path / "key")
+    assert (tmp_path / "key").read_bytes() == before
+    os.chmod(tmp_path / "key", 0o644)
+    assert "chmod 600" in refused("identity", "show", tmp_path / "key")
+
+
+def test_federation_show_never_prints_the_key_unless_asked(agreed):
+    shown, revealed = gossipfl("federation", "show", agreed), gossipfl("federation", "show", agreed, "--reveal-key")
+    key = next(line for line in agreed.read_text().splitlines() if line.startswith("key")).split('"')[1]
+    assert len(key) == 64
+    assert key not in shown.stdout + shown.stderr
+    assert key in revealed.stdout
+    assert agreed.stat().st_mode & 0o077 == 0
+
+
+def test_federation_show_json_says_what_is_trained(agreed):
+    facts = json.loads(gossipfl("federation", "show", agreed, "--json").stdout)
+    assert facts["name"] == "test"
+    assert facts["trains"].startswith("softmax 64-10")
+    assert "key" not in facts
+
+
+def test_an_open_federation_has_no_key(tmp_path):
+    made = gossipfl("federation", "new", tmp_path / "open.toml", "--name", "park", "--open", "--json")
+    assert json.loads(made.stdout)["admission"] == "open"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [("--codec", "gzip", "no codec 'gzip'"), ("--hidden", "64,many", "64,many"), ("--model", "oracle", "oracle")],
+)
+def test_an_agreement_that_cannot_be_kept_is_not_written(tmp_path, option, value, reason):
+    assert reason in refused("federation", "new", tmp_path / "f.toml", "--name", "test", option, value)
+    assert not (tmp_path / "f.toml").exists()
+
+
+# ---- node
+
+
+def test_a_node_without_data_is_refused_and_leaves_nothing(tmp_path, agreed):
+    assert "--data" in refused("node", "--federation", agreed, "--state", tmp_path / "state")
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_promise_that_the_overlay_cannot_carry_is_refused_with_the_number_needed(tmp_path, agreed):
+    promise = ("--rule", "trimmed_mean", "--byzantine-max", "9")
+    node = ("node", "--federation", agreed, "--state", tmp_path / "state", "--data", "digits")
+    assert "needs 19 models" in refused(*node, *promise)
+    assert "no rule 'wishful'" in refused(*node, "--rule", "wishful")
+    assert not (tmp_path / "state").exists()
+
+
+def test_an_unknown_option_in_the_node_file_is_named_with_its_section(tmp_path, agreed):
+    (tmp_path / "node.toml").write_text("[round]\nruonds = 3\n")
+    node = ("node", "--federation", agreed, "--state", tmp_path / "state", "--data", "digits")
+    assert "ruonds" in refused(*node, "--config", tmp_path / "node.toml")
+    assert refused(*node, "--config", tmp_path / "none.toml").startswith("gossipfl: cannot read")
+
+
+def test_a_lone_node_trains_tells_its_id_and_ends_with_0(tmp_path, agreed):
+    state = tmp_path / "state"
+    options = ("--no-mdns", "--listen", "127.0.0.1:0", "--wait-for", "0", "--rounds", "2")
+    learner = ("--learner", "numpy_softmax:build")
+    examples = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "examples")
+    done = gossipfl("node", "--federation", agreed, "--state", state, "--data", "digits", *options, *learner,
+                    cwd=examples)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert str(Identity.load(state / "key").peer_id) in done.stderr
+    assert "mixed round 1" in done.stderr
+
+
+# ---- status
+
+
+def test_status_of_a_node_that_never_ran_or_runs_no_more_is_one_sentence(tmp_path):
+    assert "name the state directory" in refused("status", tmp_path)
+    node = {"pid": 1, "peer_id": "12D3KooW", "listen": [], "status": "http://127.0.0.1:9"}
+    (tmp_path / "node.json").write_text(json.dumps(node))
+    assert "no node answers" in refused("status", tmp_path)
+    (tmp_path / "node.json").write_text(json.dumps(node | {"status": ""}))
+    assert "serves no status" in refused("status", tmp_path)
+
+
+# ---- scenario
+
+
+def test_scenario_list_tells_what_there_is():
+    stories = json.loads(gossipfl("scenario", "list", "--json").stdout)
+    assert stories["quickstart"].startswith("Eight peers")
+    assert "quickstart" in gossipfl("scenario", "list").stdout
+
+
+def test_scenario_show_prints_the_file_and_as_json_every_default():
+    assert gossipfl("scenario", "show", "quickstart").stdout.startswith("# Eight peers")
+    shown = json.loads(gossipfl("scenario", "show", "quickstart", "--json", "--set", "peers.count=5").stdout)
+    assert (shown["peers"]["count"], shown["round"]["patience"]) == (5, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["nowhere"], "no scenario 'nowhere'"),
+        (["quickstart", "--engine", "virtual"], "not yet available"),
+        (["quickstart", "--engine", "cloud"], "scenario.engine"),
+        (["quickstart", "--set", "network.loss=0.1"], "network.loss"),
+        (["quickstart", "--set", "aggregation.byzantine_max=4"], "needs 9 models"),
+        (["quickstart", "--set", "data.source=none.csv"], "none.csv"),
+        (["quickstart", "--set", "peers.cuont=3"], "cuont"),
+    ],
+)
+def test_a_scenario_that_cannot_be_run_is_refused_and_leaves_nothing(tmp_path, arguments, reason):
+    assert reason in refused("scenario", "run", *arguments, "--out", tmp_path / "run", cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scenario_that_misses_its_promise_ends_with_1_and_its_report_is_json(tmp_path):
+    small = ("model.name=softmax", "model.hidden=[]", "peers.count=3", "scenario.rounds=2", "expect.accuracy_min=0.999")
+    overrides = [f"--set={key}" for key in small]
+    done = gossipfl("scenario", "run", "sprint", "--out", tmp_path / "run", "--seed", 4, "--json", *overrides)
+    assert done.returncode == 1, done.stderr
+    report = json.loads(done.stdout)
+    assert report["missed"][0].startswith("accuracy_min")
+    assert report["missing"] == []
+    assert (report["seed"], report["rounds"], report["engine"]) == (4, 2, "processes")
+    assert json.loads((tmp_path / "run" / "report.json").read_text()) == report
