@@ -92,6 +92,7 @@ class RoundConfig(Options):
 
     mode: Literal["asynchronous", "synchronous"] = "asynchronous"
     rounds: int = 0                             # 0 = until stopped
+    interval_s: float = 0.01                    # from one round's beginning to the next; faster ones would only flood
     start_neighbors: int = 1                    # the first round waits for so many neighbors ...
     start_wait_s: float = 60.0                  # ... and no longer than this
     deadline_s: float = 30.0                    # longest wait for neighbors in any round
@@ -113,8 +114,8 @@ class LimitsConfig(Options):
     send_queue_bytes_max: int = 4 * MIB         # control frames waiting for one slow link
     bulk_frames_max: int = 8192                 # chunk records waiting for one slow link
     control_bytes_max: int = 60 * KIB           # one control message
-    control_rate_per_s: float = 200.0           # control messages of one peer, refilling a bucket of ...
-    control_burst: int = 2000                   # ... this depth
+    control_rate_per_s: float = 1000.0          # control messages of one peer (two or three a round), a bucket of ...
+    control_burst: int = 4000                   # ... this depth
     update_bytes_max: int = 512 * MIB           # one delta or snapshot
     receive_bytes_max: int = 256 * MIB          # reserved for downloads, all peers together
     window_bytes: int = 8 * MIB                 # requested and not yet received, per peer

@@ -143,6 +143,8 @@ class Averaging:
             return [*self.round.begin(len(neighbors), self._is_newcomer(), now)]
         if self.round.phase is Phase.COLLECTING:
             return self._collect(now)
+        if self.round.phase is Phase.RESTING:
+            return [*self.round.rested(now)]
         if self._is_done and not self._finished and self._is_served(now):
             self._finished = True
             return [Finished(f"{self.round.number} rounds done")]

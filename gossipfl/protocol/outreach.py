@@ -61,6 +61,8 @@ class Outreach:
         if len(linked) >= self._options.limits.links_max:
             return []
         wanted: list[PeerId | str] = [*self._dialer.strangers, *self._dialer.insisted()]
+        if self._healing in linked:
+            self._healing = None                         # found again: whether the link stays is another question
         if self._healing is not None:
             wanted.append(self._healing)
         wanted += self._candidates(present, now) if self._view.named is None else self._view.named

@@ -1,6 +1,6 @@
 """When a round begins, how long it waits, and what it mixes.
 
-    waiting -> training -> collecting -> mixing -> training ... -> done
+    waiting -> training -> collecting -> mixing -> resting -> training ... -> done
 
 A round is a peer's own.  `synchronous` waits for this round's update of every linked neighbor.  `asynchronous` gives a
 neighbor a few times my own turnaround and then goes on without it; one known to be slower than that is not waited for
@@ -33,6 +33,7 @@ _SETTLE_S = 0.1                      # after enough neighbors are there: their i
 _PACE_ROUNDS = 5                     # a turnaround is the median of so many, mine and a neighbor's
 _CLOSED_ROUNDS = 32                  # of so many rounds I remember when I closed them
 _OUT_OF_STEP_ROUNDS = 2              # behind by so many is no jitter: in step, neighbors are one round apart at most
+_LONELY_S = 1.0                      # an endless node without neighbors trains no more often than this
 _NEVER = float("-inf")
 
 
@@ -42,6 +43,7 @@ class Phase(Enum):
     TRAINING = "training"
     COLLECTING = "collecting"
     MIXING = "mixing"
+    RESTING = "resting"              # until the next round may begin
     DONE = "done"
 
 
@@ -73,6 +75,7 @@ class Round:
     begin_at: float | None = None                    # enough neighbors are there; the round begins at this time
     waiting_since: float = 0.0
     published_at: float = 0.0
+    trained_at: float = _NEVER                       # when the local steps of this round began
     trained_s: float = 0.0
     catching_up: bool = False
     first: int = 0                                   # my first round since this start
@@ -107,7 +110,7 @@ class Round:
         if is_behind:
             self.catching_up, self.phase, self.published_at, self.trained_s = True, Phase.COLLECTING, now, 0.0
             return []
-        return [self._train()]
+        return [self._train(now)]
 
     def joined(self, peer: PeerId, pending: Iterable[Update], now: float) -> None:
         """A neighbor, with what it had sent before it was gone for a moment."""
@@ -226,7 +229,16 @@ class Round:
         if self.is_over:
             self.finish(now)
             return []
-        return [self._train()]
+        self.phase = Phase.RESTING
+        return self.rested(now)
+
+    def rested(self, now: float) -> list[Train]:
+        """The next round, if it may begin yet."""
+        return [self._train(now)] if now >= self._next_at() else []
+
+    def _next_at(self) -> float:
+        lonely = not self.paces and not self.options.rounds
+        return self.trained_at + max(self.options.interval_s, _LONELY_S if lonely else 0.0)
 
     def finish(self, now: float) -> None:
         self.phase, self.done_at = Phase.DONE, now
@@ -249,8 +261,8 @@ class Round:
         keeps_up = behind <= self.behind
         return behind > self.options.staleness_rounds_max or (behind >= _OUT_OF_STEP_ROUNDS and keeps_up)
 
-    def _train(self) -> Train:
-        self.phase = Phase.TRAINING
+    def _train(self, now: float) -> Train:
+        self.phase, self.trained_at = Phase.TRAINING, now
         return Train(self.number)
 
     def due(self, owed: Callable[[PeerId], bool], fetch_s: float) -> float:
@@ -258,4 +270,6 @@ class Round:
             return min(self.begin_at or float("inf"), self.waiting_since + self.options.start_wait_s)
         if self.phase is Phase.COLLECTING:
             return self.waits_until(owed, fetch_s)
+        if self.phase is Phase.RESTING:
+            return self._next_at()
         return self.done_at + self.options.linger_s if self.phase is Phase.DONE else float("inf")

@@ -68,14 +68,16 @@ class Network:
     def run(self, seconds):
         self.until(lambda: False, seconds)
 
-    def until(self, reached, seconds):
-        """Run until `reached()`, asked after every event, or for `seconds`.  Returns whether it was reached."""
-        end = self.now + seconds
+    def until(self, reached, seconds, step_s=0.05):
+        """Run until `reached()`, asked now and then, or for `seconds`.  Returns whether it was reached."""
+        end, ask_at = self.now + seconds, self.now
         while self._due and self._due[0][0] <= end:
             self.now, _, action = heapq.heappop(self._due)
             action()
-            if reached():
-                return True
+            if self.now >= ask_at:
+                ask_at = self.now + step_s
+                if reached():
+                    return True
         self.now = end
         return reached()
 

@@ -142,10 +142,10 @@ def test_whom_the_user_named_is_never_forgotten_and_memory_is_bounded():
     dialer.found(ev.Found(HOST, OTHER, insist=True), 0.0)
     for number in range(100):
         dialer.found(ev.Found(f"10.0.{number}.1:1", None), 0.0)
-    assert len(dialer.strangers) <= 11
+    assert len(dialer.strangers) == 10
     for identity in identities(100)[3:]:
         dialer.found(ev.Found(HOST, identity.peer_id), 0.0)
-    assert len(dialer.peers) + len(dialer.strangers) <= 31
+    assert len(dialer.peers) == 30
     assert "named:1" in dialer.strangers
     assert dialer.insisted() == [OTHER]
 
