@@ -20,7 +20,7 @@ from gossipfl.protocol.downloads import Announced, Download, Unsolicited
 from gossipfl.protocol.events import Effect, Forget, KeepManifest, Send, Story, Update, VerifyChunk
 from gossipfl.protocol.ledger import Ledger
 from gossipfl.wire.chunks import parse_piece
-from gossipfl.wire.manifest import open_manifest
+from gossipfl.wire.manifest import Manifest, open_manifest
 from gossipfl.wire.messages import Announce, AskSnapshot, Cancel, Refuse, Want
 from gossipfl.wire.records import Frame
 
@@ -55,10 +55,11 @@ class Inbox:
         """Is something announced and not here yet?"""
         return self.download is not None or bool(self.offers) or self.asked_at is not None
 
-    def knows(self, state: bytes) -> bool:
-        """Is the update that leads to `state` here, on its way or on offer?"""
-        coming = self.download is not None and self.download.offer.manifest.state == state
-        return coming or state == self.tip or any(offer.manifest.state == state for offer in self.offers)
+    def knows(self, manifest: Manifest) -> bool:
+        """Is the state to which it leads here, on its way or, for a delta, on offer?  A snapshot leads over a gap."""
+        coming = self.download is not None and self.download.offer.manifest.state == manifest.state
+        offered = manifest.kind == "delta" and any(offer.manifest.state == manifest.state for offer in self.offers)
+        return manifest.state == self.tip or coming or offered
 
     def offer(self, offer: Announced, offers_max: int) -> None:
         if offer.manifest.kind == "snapshot":
@@ -147,7 +148,7 @@ class Fetching:
             return effects                                       # nobody asked
         if signed.document.kind == "snapshot":
             inbox.asked_at = None
-        if not inbox.knows(signed.document.state):
+        if not inbox.knows(signed.document):
             inbox.offer(Announced(signed, announce.hashes), self._limits.pending_updates_max + 1)
         return effects + self.fetch(peer, link, now)
 

@@ -109,7 +109,8 @@ def test_vectors_given_and_taken_are_copies():
 
 def test_one_step_is_the_gradient_step_of_autodiff():
     examples = some_examples(8)
-    learner = a_learner(TrainingConfig(batch_size=8, momentum=0.0), shard=Shard(examples, some_examples(3)))
+    training = TrainingConfig(learning_rate=0.1, momentum=0.0, batch_size=8, epochs=1)
+    learner = a_learner(training, shard=Shard(examples, some_examples(3)))
     start = learner.layout.unflatten(learner.vector())
 
     def loss(params: dict[str, jax.Array]) -> jax.Array:
@@ -148,7 +149,7 @@ def test_pixels_train_like_the_floats_they_stand_for():
     [(144, {}, 5), (128, {}, 4), (144, {"epochs": 3}, 14), (5, {}, 1), (144, {"steps_max": 2}, 2), (5000, {}, 157)],
 )
 def test_batches_are_full_and_pass_over_all_examples(count, options, steps):
-    training = TrainingConfig(**options)
+    training = TrainingConfig(**{"epochs": 1, **options})
     batches, have = draw_batches((0, 0, 0), count, training)
     drawn = np.bincount(batches[:have].ravel(), minlength=count)
     assert (have, batches[:have].size) == (steps, steps * 32)

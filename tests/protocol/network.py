@@ -33,6 +33,7 @@ class Network:
         self.seed, self.dice, self.now = seed, random.Random(seed), START_S
         self.latency_s, self.bytes_per_s = latency_s, bytes_per_s
         self.nodes, self.by_host, self.cuts, self.bytes = [], {}, set(), 0
+        self.publics = {}                                # state -> the public model that its owner gave this name
         self.numbers = itertools.count(1)
         self._due, self._order = [], itertools.count()
 

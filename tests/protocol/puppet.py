@@ -125,8 +125,8 @@ class Stranger:
         )  # fmt: skip
         return Hello(**fields | changes)
 
-    def update(self, data=b"\0" * 4 * SIZE, *, size=SIZE, signer=None, **changes):
-        """A signed update and its payload; `changes` replace fields of the manifest."""
+    def update(self, data=b"\0" * 4 * SIZE, *, numbers=SIZE, signer=None, **changes):
+        """A signed update of a vector of so many numbers, and its payload; `changes` replace fields of the manifest."""
         self.sequence += 1
         payload = cut(data)
         kind = changes.get("kind", "delta")
@@ -134,7 +134,7 @@ class Stranger:
         fields = dict(
             federation=self.federation.fingerprint, kind=kind, round=0, sequence=self.sequence, base=self.state,
             state=state, codec=self.federation.codec, size=payload.size, root=payload.root,
-            spec=vector_spec(self.federation.terms, size), examples=1, degree=1, created_ms=0,
+            spec=vector_spec(self.federation.terms, numbers), examples=1, degree=1, created_ms=0,
         )  # fmt: skip
         signed = sign_manifest(signer or self.identity, Manifest(**fields | changes))
         self.state = signed.document.state

@@ -39,6 +39,7 @@ class Node:
         self.is_up = self.is_running = False
         self.ticks, self.effects_max, self.asleep_until = 0, 0, 0.0
         self.sent, self.dials, self.learns = [], [], learns
+        self.watch = None                                # called after every event
 
     # ------------------------------------------------------------------------------------ from start to end
 
@@ -63,6 +64,7 @@ class Node:
     def _build(self):
         self.worker = Worker(self.learner, self.federation, self.options)
         number = self.worker.resume(*self.checkpoint) if self.checkpoint is not None else 0
+        self._note_public()
         self.feed(ev.Ready(self.worker.own.size, number, self.worker.own.state))
 
     def crash(self, *, power=False):
@@ -104,6 +106,8 @@ class Node:
                 self._perform(effect)
             self._events.popleft()
         self._arm()
+        if self.watch is not None:
+            self.watch()
 
     def sleep(self, seconds):
         """The process stands still: what happens in the meantime is handled when it wakes up."""
@@ -145,6 +149,7 @@ class Node:
             case ev.Train(number):
                 seconds = self.train_s(number) if callable(self.train_s) else self.train_s
                 trained = dataclasses.replace(self.worker.train(number), busy_s=seconds)
+                self._note_public()
                 self._later(seconds, lambda: self.feed(trained))
             case ev.Mix():
                 self._mix(effect)
@@ -170,8 +175,14 @@ class Node:
         if number in self.links:
             action(self.links[number])
 
+    def _note_public(self):
+        own = self.worker.own
+        self.network.publics[own.state] = own.vector.tobytes()
+
     def _mix(self, effect):
         outcome = self.worker.mix(effect)
+        for model in self.worker._models.values():       # bit for bit what its owner holds
+            assert self.network.publics[model.state] == model.vector.tobytes()
         mixed = dataclasses.replace(outcome.mixed, busy_s=self.mix_s)
         self._later(self.mix_s, lambda: self._mixed(effect, self.worker.checkpoint(effect.round + 1), mixed))
 
