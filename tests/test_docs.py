@@ -227,6 +227,14 @@ def test_relative_links_lead_somewhere(page):
             assert anchor in anchors(destination), target
 
 
+@every_page
+def test_every_python_file_that_is_named_exists(page):
+    files = {f"/{path.relative_to(ROOT)}" for room in ("gossipfl", "tests", "tools", "docs") for path in
+             (ROOT / room).rglob("*.py")}  # fmt: skip
+    named = set(re.findall(r"[\w/]*\w\.py\b", text_of(page)))
+    assert {name for name in named if not any(file.endswith(f"/{name}") for file in files)} == set()
+
+
 def test_this_file_notices_a_command_and_a_link_that_do_not_exist(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# A page\n```sh\ngossipfl fly --high\n```\n[away](nowhere.md) [here](#b-page)\n")

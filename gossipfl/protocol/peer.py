@@ -96,15 +96,16 @@ class Peer:
                 effects = self._mixed(event, now)
             case Stop():
                 return self._stop()
-        if not _is_bulk(event) or now >= self.membership.due:
+        # Many chunks are verified, and nothing about who is there follows from one.
+        if not isinstance(event, Verified) or now >= self.membership.due:
             effects += self.membership.onward(self.averaging.round.number, now)
         effects += self.averaging.onward(self.membership.neighbor_links(), now)
-        self._wake = self.wake_at()
+        self._wake = min(self.membership.due, self.averaging.due)
         return effects
 
     def wake_at(self) -> float:
         """When a Tick is due, unless something else happens before."""
-        return float("inf") if self._stopped else min(self.membership.due, self.averaging.due)
+        return self._wake
 
     # -------------------------------------------------------------------------------------------- frames
 
@@ -229,11 +230,6 @@ class Peer:
         return effects + (self.averaging.tick(self.membership.neighbor_links(), now) if looks_after else [])
 
     def _stop(self) -> list[Effect]:
-        self._stopped = True
+        self._stopped, self._wake = True, float("inf")
         closing = [CloseLink(link.number, CloseCode.LEAVING, "leaving") for link in self._links]
         return [*closing, Finished("stopped")]
-
-
-def _is_bulk(event: Event) -> bool:
-    """A part of a payload: there are many of them, and nothing about who is there follows from one."""
-    return isinstance(event, Verified) or (isinstance(event, Received) and event.frame.type == CHUNK)

@@ -8,6 +8,7 @@ from the peers.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,10 +37,13 @@ class Judged:
 
 
 def check_data(plan: Plan) -> None:
-    """Raises DataError or ConfigError if the peers could not load their examples."""
+    """Raises DataError or ConfigError if the peers could not load their examples, or this process their learner."""
     from gossipfl.learning.data import load_shard
 
-    load_shard(plan.peers[0].node.data, plan.spec.model)
+    if plan.spec.model.name == "custom":
+        _learner(plan, plan.honest[0])
+    else:
+        load_shard(plan.peers[0].node.data, plan.spec.model)
 
 
 def judge(plan: Plan, outcomes: Sequence[Outcome]) -> Judged:
@@ -74,9 +78,14 @@ def _learner(plan: Plan, peer: Peer) -> Learner:
 
 def _alone_all(plan: Plan, rounds: int) -> dict[int, float]:
     """All twins after `rounds` rounds, as many at a time as there are cores: training lets go of the interpreter."""
+    stopped = threading.Event()
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        accuracies = threads.map(lambda peer: _alone(plan, peer, rounds), plan.honest)
-        return dict(zip((peer.number for peer in plan.honest), accuracies, strict=True))
+        try:
+            accuracies = list(threads.map(lambda peer: _alone(plan, peer, rounds, stopped), plan.honest))
+        except BaseException:                       # Ctrl-C: the pool waits for its threads, so tell them
+            stopped.set()
+            raise
+    return dict(zip((peer.number for peer in plan.honest), accuracies, strict=True))
 
 
 def _prepare_jax(plan: Plan) -> None:
@@ -87,9 +96,11 @@ def _prepare_jax(plan: Plan) -> None:
         enable_compilation_cache()
 
 
-def _alone(plan: Plan, peer: Peer, rounds: int) -> float:
+def _alone(plan: Plan, peer: Peer, rounds: int, stopped: threading.Event) -> float:
     learner = _learner(plan, peer)
     for round in range(rounds):
+        if stopped.is_set():
+            break
         learner.train(round)
     return learner.evaluate().accuracy
 

@@ -25,7 +25,7 @@ from gossipfl.overlay import Edge, certified_budget, mixing_matrix, spectral_gap
 from gossipfl.scenario.alone import Judged, honest_vectors
 from gossipfl.scenario.collect import Outcome
 from gossipfl.scenario.plan import Plan
-from gossipfl.scenario.spec import ExpectSection
+from gossipfl.scenario.promises import difference, missed
 
 SCHEMA = 1
 REPORT_FILE, METRICS_FILE = "report.json", "metrics.jsonl"
@@ -65,7 +65,7 @@ def build(plan: Plan, outcomes: Sequence[Outcome], judged: Judged, times: Times)
         "topology": topology(plan, outcomes),
         "accuracy": accuracy,
         "alone": twins,
-        "gain": _difference(accuracy["mean"], twins["mean"]),
+        "gain": difference(accuracy["mean"], twins["mean"]),
         "consensus_distance": distance(np.array(honest_vectors(outcomes))),
         "bytes_sent": _bytes_sent(outcomes),
         "updates": {name: _total(honest, name) for name in ("expected", "heard", "late", "refused")},
@@ -140,31 +140,6 @@ def topology(plan: Plan, outcomes: Sequence[Outcome]) -> Tables:
     }
 
 
-def missed(expect: ExpectSection, accuracy: Tables, twins: Tables, missing: int) -> list[str]:
-    """A sentence for every promise that was not kept, saying by how much."""
-    spread = _farthest(accuracy)
-    floors = [
-        ("accuracy_min", "the worst accuracy", accuracy["min"], expect.accuracy_min),
-        ("accuracy_mean", "the mean accuracy", accuracy["mean"], expect.accuracy_mean),
-        ("gain_mean", "the gain over learning alone", _difference(accuracy["mean"], twins["mean"]), expect.gain_mean),
-    ]
-    ceilings = [
-        ("accuracy_spread_max", "the farthest accuracy from the mean", spread, expect.accuracy_spread_max),
-        ("missing_max", "the number of missing honest peers", missing, expect.missing_max),
-    ]
-    sentences = [_sentence(*floor, sign=1) for floor in floors] + [_sentence(*ceiling, sign=-1) for ceiling in ceilings]
-    return [sentence for sentence in sentences if sentence]
-
-
-def _sentence(name: str, words: str, have: float | None, bound: float | None, sign: int) -> str:
-    if bound is None or (have is not None and sign * have >= sign * bound):
-        return ""
-    if have is None:
-        return f"{name}: {words} should be {bound:g} and is unknown"
-    by = f"{abs(bound - have):.4f}".rstrip("0").rstrip(".")
-    return f"{name}: {words} is {have:.4g}, {by} {'below' if sign > 0 else 'above'} the expected {bound:g}"
-
-
 def _accuracy(honest: Sequence[Outcome], judged: Judged) -> Tables:
     numbers = [one.peer.number for one in honest if one.finished]
     return _spread([judged.final[number] for number in numbers]) | {"of_mean_model": judged.of_mean_model}
@@ -175,16 +150,6 @@ def _spread(values: Sequence[float]) -> Tables:
     if not values:
         return {"mean": None, "min": None, "max": None}
     return {"mean": fmean(values), "min": min(values), "max": max(values)}
-
-
-def _farthest(accuracy: Tables) -> float | None:
-    if accuracy["mean"] is None:
-        return None
-    return float(max(accuracy["max"] - accuracy["mean"], accuracy["mean"] - accuracy["min"]))
-
-
-def _difference(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a - b
 
 
 def _point(round: int, rows: Sequence[RoundRow], launched_at: float) -> Tables:

@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 from made import EXAMPLES, a_scenario
 
-from gossipfl.errors import DataError, StateError
+from gossipfl.errors import ConfigError, DataError, StateError
 from gossipfl.identity import Identity
 from gossipfl.node.status import read_node_file
 from gossipfl.scenario import processes
@@ -154,6 +154,12 @@ def test_a_directory_that_holds_anything_is_left_alone(tmp_path):
 def test_data_that_cannot_be_loaded_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(DataError):
         run(a_scenario(data={"source": str(tmp_path / "none.csv")}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_learner_that_cannot_be_imported_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ConfigError, match="PYTHONPATH"):
+        run(a_scenario(model={"learner": "nowhere:build"}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -12,7 +12,8 @@ from made import a_row, a_scenario, outcomes_of
 
 from gossipfl.learning.sketch import sketch
 from gossipfl.scenario.alone import Judged, honest_vectors
-from gossipfl.scenario.report import Times, build, curve, distance, metrics, missed, topology, write
+from gossipfl.scenario.promises import missed
+from gossipfl.scenario.report import Times, build, curve, distance, metrics, topology, write
 from gossipfl.scenario.spec import ExpectSection
 
 TIMES = Times(launched_at=990.0, wall_s=20.0, ready_s=1.5)

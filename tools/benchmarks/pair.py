@@ -116,7 +116,8 @@ def _peer(
     options = NodeConfig(
         listen=f"{LOOPBACK}:0", data=DataConfig(source="digits"), discovery=on_loopback(),
         round=RoundConfig(
-            mode="synchronous", rounds=rounds, deadline_s=PATIENCE_S, evaluate_every=_NEVER, checkpoint_every=_NEVER
+            mode="synchronous", rounds=rounds, interval_s=0.0, deadline_s=PATIENCE_S, evaluate_every=_NEVER,
+            checkpoint_every=_NEVER,
         ),
     )  # fmt: skip
 
