@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, TypeVar, dataclass_transform
+from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
 
 import msgspec
 
@@ -19,6 +19,10 @@ MIB = 1024 * KIB
 GIB = 1024 * MIB
 
 Section = TypeVar("Section", bound=msgspec.Struct)
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Amount = Annotated[float, msgspec.Meta(ge=0.0)]          # seconds, rates, ratios; never nan
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -43,9 +47,9 @@ class TrainingConfig(Options):
     learning_rate: float = 0.05                 # digits, dirichlet 0.5, on held-out training examples: 0.937 after ten
                                                 # rounds, against 0.929 for 0.1 and one epoch; adam wants about 0.01
     momentum: float = 0.9                       # sgd only; carried over rounds: 0.953 against 0.934 when reset
-    batch_size: int = 32
-    epochs: int = 2                             # passes over the own examples per round
-    steps_max: int = 0                          # bound on local steps per round, 0 = none
+    batch_size: Positive = 32
+    epochs: Positive = 2                        # passes over the own examples per round
+    steps_max: Count = 0                        # bound on local steps per round, 0 = none
 
 
 class DataConfig(Options):
@@ -54,14 +58,14 @@ class DataConfig(Options):
     source: str = "digits"                      # digits, mnist, or a path: folder of IDX files, .npz, .csv
     label: str = "label"                        # csv: the column that holds the class
     split: Literal["none", "iid", "dirichlet", "shards", "by_class", "quantity"] = "none"
-    alpha: float = 0.5                          # dirichlet: small is skewed; quantity: the same over sizes
-    shards_per_peer: int = 2                    # shards: McMahan et al. 2017, section 3
-    classes_per_peer: int = 2                   # by_class
-    peers: int = 1                              # into how many parts the source is split ...
-    part: int = 0                               # ... and which of them is mine
+    alpha: Amount = 0.5                         # dirichlet: small is skewed; quantity: the same over sizes
+    shards_per_peer: Positive = 2               # shards: McMahan et al. 2017, section 3
+    classes_per_peer: Positive = 2              # by_class
+    peers: Positive = 1                         # into how many parts the source is split ...
+    part: Count = 0                             # ... and which of them is mine
     seed: int = 0                               # of the split
-    examples_min: int = 8                       # per peer; a split that cannot give it is refused
-    test_fraction: float = 0.2                  # held out where the source brings no test set of its own
+    examples_min: Positive = 8                  # per peer; a split that cannot give it is refused
+    test_fraction: Amount = 0.2                 # held out where the source brings no test set of its own
 
 
 class OverlayConfig(Options):
@@ -69,77 +73,77 @@ class OverlayConfig(Options):
 
     kind: Literal["auto", "static"] = "auto"
     neighbors: tuple[str, ...] = ()             # static: peer IDs
-    mesh_peers_max: int = 8                     # auto: everyone is a neighbor while the federation is this small
-    degree: int = 6                             # auto, above that; random 6-regular graphs of 64 to 256 peers shrink
+    mesh_peers_max: Count = 8                   # auto: everyone is a neighbor while the federation is this small
+    degree: Positive = 6                        # auto, above that; random 6-regular graphs of 64 to 256 peers shrink
                                                 # disagreement 1000-fold in about 25 rounds
-    degree_slack: int = 2                       # neighbors accepted beyond `degree`, so that a newcomer finds a place
-    dialed_min: int = 2                         # of my neighbors, chosen by me: an eclipse needs more than calling me
-    rewire_rounds: int = 10                     # one random neighbor is exchanged this often; 0 = never
+    degree_slack: Count = 2                     # neighbors accepted beyond `degree`, so that a newcomer finds a place
+    dialed_min: Count = 2                       # of my neighbors, chosen by me: an eclipse needs more than calling me
+    rewire_rounds: Count = 10                   # one random neighbor is exchanged this often; 0 = never
 
 
 class AggregationConfig(Options):
     """How neighbors' models enter mine."""
 
     rule: str = "mean"                          # a key of aggregation.RULES
-    byzantine_max: int = 0                      # liars among the neighbors that the rule must withstand
-    clip_radius: float = 1.0                    # clipping: fixed radius tau of He et al. 2022, in parameter units
-    gamma: float = 1.0                          # step towards the correction; below 1 for coarse codecs (CHOCO-SGD)
-    distance_ratio_max: float = 1e3             # screened out: farther from me than this times (1 + my own norm)
+    byzantine_max: Count = 0                    # liars among the neighbors that the rule must withstand
+    clip_radius: Amount = 1.0                   # clipping: fixed radius tau of He et al. 2022, in parameter units
+    gamma: Share = 1.0                          # step towards the correction; below 1 for coarse codecs (CHOCO-SGD)
+    distance_ratio_max: Amount = 1e3            # screened out: farther from me than this times (1 + my own norm)
 
 
 class RoundConfig(Options):
     """When a round begins, how long it waits and when all is done."""
 
     mode: Literal["asynchronous", "synchronous"] = "asynchronous"
-    rounds: int = 0                             # 0 = until stopped
-    interval_s: float = 0.01                    # from one round's beginning to the next; faster ones would only flood
-    start_neighbors: int = 1                    # the first round waits for so many neighbors ...
-    start_wait_s: float = 60.0                  # ... and no longer than this
-    deadline_s: float = 30.0                    # longest wait for neighbors in any round
-    patience: float = 4.0                       # asynchronous: a neighbor may take so many times my own busy time ...
-    grace_s: float = 0.25                       # ... or this, whichever is longer, before I go on without it
-    staleness_rounds_max: int = 8               # guess; my rounds since its newest model, older ones are refused
-    evaluate_every: int = 1                     # rounds
-    checkpoint_every: int = 1                   # rounds
-    linger_s: float = 20.0                      # after my last round I serve neighbors at most this long
+    rounds: Count = 0                           # 0 = until stopped
+    interval_s: Amount = 0.01                   # from one round's beginning to the next; faster ones would only flood
+    start_neighbors: Count = 1                  # the first round waits for so many neighbors ...
+    start_wait_s: Amount = 60.0                 # ... and no longer than this
+    deadline_s: Amount = 30.0                   # longest wait for neighbors in any round
+    patience: Amount = 4.0                      # asynchronous: a neighbor may take so many times my own turnaround ...
+    grace_s: Amount = 0.25                      # ... or this, whichever is longer, before I go on without it
+    staleness_rounds_max: Count = 8             # guess; my rounds since its newest model, older ones are refused
+    evaluate_every: Positive = 1                # rounds
+    checkpoint_every: Positive = 1              # rounds
+    linger_s: Amount = 20.0                     # after my last round I serve neighbors at most this long
 
 
 class LimitsConfig(Options):
     """What one peer, or all together, may claim of this machine.  Each bound has a test that exceeds it."""
 
-    handshakes_max: int = 32                    # connections not yet authenticated
-    handshakes_per_host_max: int = 16           # the same from one address
-    handshake_s: float = 10.0                   # from accept to the end of the handshake
-    links_max: int = 64
-    send_queue_bytes_max: int = 4 * MIB         # control frames waiting for one slow link
-    bulk_frames_max: int = 8192                 # chunk records waiting for one slow link
-    control_bytes_max: int = 60 * KIB           # one control message
-    control_rate_per_s: float = 1000.0          # control messages of one peer (two or three a round), a bucket of ...
-    control_burst: int = 4000                   # ... this depth
-    update_bytes_max: int = 512 * MIB           # one delta or snapshot
-    receive_bytes_max: int = 256 * MIB          # reserved for downloads, all peers together
-    window_bytes: int = 8 * MIB                 # requested and not yet received, per peer
-    published_max: int = 3                      # own payloads kept for slower neighbors
-    pending_updates_max: int = 2                # updates of one neighbor that wait for my next mixing
-    directory_records_max: int = 4096
-    record_bytes_max: int = 4 * KIB
-    candidates_max: int = 256                   # addresses heard by mDNS whose owner is unproven
-    dials_per_s: float = 20.0
-    dial_backoff_s: float = 1.0                 # doubles per failure, with jitter ...
-    dial_backoff_max_s: float = 60.0            # ... up to this
-    strikes_max: int = 3                        # broken protocol rules before a ban
-    ban_s: float = 600.0
-    round_window: int = 10_000                  # a manifest's round may differ from mine by so much
+    handshakes_max: Positive = 32               # connections not yet authenticated
+    handshakes_per_host_max: Positive = 16      # the same from one address
+    handshake_s: Amount = 10.0                  # from accept to the end of the handshake
+    links_max: Positive = 64
+    send_queue_bytes_max: Positive = 4 * MIB    # control frames waiting for one slow link
+    requests_max: Positive = 1024               # of chunks, waiting on one link: guess, windows need about 8
+    control_bytes_max: Positive = 60 * KIB      # one control message
+    control_rate_per_s: Amount = 1000.0         # control messages of one peer (two or three a round), a bucket of ...
+    control_burst: Positive = 4000              # ... this depth
+    update_bytes_max: Positive = 512 * MIB      # one delta or snapshot
+    receive_bytes_max: Positive = 256 * MIB     # reserved for downloads, all peers together
+    window_bytes: Positive = 8 * MIB            # requested and not yet received, per peer
+    published_max: Positive = 3                 # own payloads kept for slower neighbors
+    pending_updates_max: Positive = 2           # updates of one neighbor that wait for my next mixing
+    directory_records_max: Positive = 4096
+    record_bytes_max: Positive = 4 * KIB
+    candidates_max: Positive = 256              # addresses heard by mDNS whose owner is unproven
+    dials_per_s: Annotated[float, msgspec.Meta(gt=0.0)] = 20.0
+    dial_backoff_s: Amount = 1.0                # doubles per failure, with jitter ...
+    dial_backoff_max_s: Amount = 60.0           # ... up to this
+    strikes_max: Positive = 3                   # broken protocol rules before a ban
+    ban_s: Amount = 600.0
+    round_window: Positive = 10_000             # a manifest's round may differ from mine by so much
 
 
 class LivenessConfig(Options):
     """When a link is called dead.  Own lateness stretches all of these (Lifeguard, Dadgar et al. 2018)."""
 
-    ping_idle_s: float = 5.0
-    dead_s: float = 20.0
-    gossip_s: float = 30.0                      # anti-entropy with one random linked peer
-    heal_s: float = 60.0                        # one silent directory entry is dialed again
-    idle_link_s: float = 60.0                   # a link to no neighbor is closed after this
+    ping_idle_s: Amount = 5.0
+    dead_s: Amount = 20.0
+    gossip_s: Amount = 30.0                     # anti-entropy with one random linked peer
+    heal_s: Amount = 60.0                       # one silent directory entry is dialed again
+    idle_link_s: Amount = 60.0                  # a link to no neighbor is closed after this
 
 
 class DiscoveryConfig(Options):
@@ -148,7 +152,7 @@ class DiscoveryConfig(Options):
     mdns: bool = True
     interfaces: tuple[str, ...] = ()            # addresses mDNS speaks on; empty = all
     peers: tuple[str, ...] = ()                 # PEERID@host:port or host:port
-    interfaces_poll_s: float = 15.0             # how soon a new or returned interface is noticed
+    interfaces_poll_s: Amount = 15.0            # how soon a new or returned interface is noticed
 
 
 class NodeConfig(Options):

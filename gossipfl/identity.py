@@ -104,7 +104,7 @@ class Identity:
 
     def save(self, path: Path) -> None:
         """Write the key file, readable by its owner only.  Raises StateError rather than overwrite one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:

@@ -67,7 +67,7 @@ class Link(asyncio.BufferedProtocol):
         self._transport, self._sink, self._limits, self._lost = transport, sink, limits, lost
         self._loop = asyncio.get_running_loop()
         self._buffer = buffer                            # shared by all links: it is empty between two calls
-        self._reader, self._queue = RecordReader(), SendQueue(limits.send_queue_bytes_max)
+        self._reader, self._queue = RecordReader(), SendQueue(limits.send_queue_bytes_max, limits.requests_max)
         self._tokens, self._tokens_at = float(limits.control_burst), self._loop.time()
         self._reason = ""
         self._closing = self._paused = self._scheduled = False

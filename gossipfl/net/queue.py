@@ -14,7 +14,6 @@ from gossipfl.wire.messages import CHUNK, TYPES, Close, Ping, Pong
 from gossipfl.wire.records import FRAME_BODY_MAX, RECORD_BYTES_MAX, RECORD_OVERHEAD_BYTES, Frame
 
 LIVENESS = frozenset(code for code, message in TYPES.items() if message in (Ping, Pong, Close))
-REQUESTS_MAX = 1024                                      # of chunks, waiting in one link: guess, windows need about 8
 _CONTROL_RUN_BYTES = 9 * RECORD_BYTES_MAX                # control goes before waiting bulk for so long: 9 of 10 bytes
 
 
@@ -29,8 +28,8 @@ class TooManyRequests(PeerError):
 class SendQueue:
     """What waits to be sent over one link."""
 
-    def __init__(self, bytes_max: int) -> None:
-        self._bytes_max = bytes_max
+    def __init__(self, bytes_max: int, requests_max: int = 1024) -> None:
+        self._bytes_max, self._requests_max = bytes_max, requests_max
         self._bytes = 0                                  # of liveness and control frames, as on the wire
         self._liveness: deque[Frame] = deque()
         self._control: deque[Frame] = deque()
@@ -48,8 +47,8 @@ class SendQueue:
 
     def push_bulk(self, transfer: int, bodies: Iterator[bytes]) -> None:
         """Queue the frame bodies of one request; a transfer's requests are served in order.  Raises TooManyRequests."""
-        if self._requests >= REQUESTS_MAX:
-            raise TooManyRequests(f"more than {REQUESTS_MAX} requests for chunks wait on one link")
+        if self._requests >= self._requests_max:
+            raise TooManyRequests(f"more than {self._requests_max} requests for chunks wait on one link")
         self._requests += 1
         self._bulk.setdefault(transfer, deque()).append(bodies)
 

@@ -164,16 +164,16 @@ class Transport:
         *others, last = self._suites
         for suite in others:
             with suppress(Unanswered):
-                return await self._dial_once(host, port, suite, expected)
-        await self._dial_once(host, port, last, expected)
+                return await self._dial_once(address, host, port, suite, expected)
+        await self._dial_once(address, host, port, last, expected)
 
-    async def _dial_once(self, host: str, port: int, suite: Suite, expected: PeerId | None) -> None:
+    async def _dial_once(self, address: str, host: str, port: int, suite: Suite, expected: PeerId | None) -> None:
         if len(self._links) >= self._limits.links_max:
             raise TooManyLinks(f"all {self._limits.links_max} links are taken")
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[None] = loop.create_future()
         machine = Dialer(self._credentials, suite, secrets.token_bytes(KEY_BYTES), expected)
-        done, failed = partial(self._dialed, outcome), partial(_fail, outcome)
+        done, failed = partial(self._dialed, outcome, address), partial(_fail, outcome)
         transport, _ = await loop.create_connection(lambda: Connection(machine, done=done, failed=failed), host, port)
         try:
             await outcome
@@ -181,8 +181,12 @@ class Transport:
             transport.abort()
             raise
 
-    def _dialed(self, outcome: asyncio.Future[None], connection: Connection, channel: Channel) -> None:
+    def _dialed(
+        self, outcome: asyncio.Future[None], address: str, connection: Connection, channel: Channel
+    ) -> None:
+        """A dialed link is known by the address that was dialed, be it a name: that is what will be dialed again."""
         if not outcome.done():                           # else it was given up a moment ago, and is being aborted
+            connection.address = address
             self._link_up(connection, channel, is_dialer=True)
             outcome.set_result(None)
 

@@ -21,6 +21,7 @@ from gossipfl.identity import Identity
 from gossipfl.learning.data import load_shard
 from gossipfl.learning.learner import build
 from gossipfl.node import log
+from gossipfl.node.database import FILE as STORE_FILE
 from gossipfl.node.node import MakeLearner, Node, PrepareShard
 from gossipfl.node.store import Store
 
@@ -72,8 +73,10 @@ def _make_directory(state: Path) -> None:
 
 
 def own_identity(state: Path) -> Identity:
-    """The key in `state`, made at the first start."""
+    """The key in `state`, made at the first start.  Raises StateError where there was one and it is gone."""
     if not (state / KEY_FILE).exists():
+        if (state / STORE_FILE).exists():
+            raise StateError(f"{state} has a history but its key is gone: bring back {state / KEY_FILE}, or name another")
         Identity.generate().save(state / KEY_FILE)
         logger.info("= a new key is in %s; keep it, and keep it to yourself", state / KEY_FILE)
     return Identity.load(state / KEY_FILE)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from gossipfl.config import NodeConfig
-from gossipfl.errors import PeerError
+from gossipfl.errors import ConfigError, PeerError
 from gossipfl.federation import Federation
 from gossipfl.identity import Identity
 from gossipfl.learning.data import Shard
@@ -274,6 +274,9 @@ class Node:
         agreed, training = self.federation, self.options.training
         context = LearnerContext(agreed.model, training, shard, agreed.seed, stream)
         worker = Worker(self._make_learner(context), self.federation, self.options)
+        if 4 * worker.own.size > self.options.limits.update_bytes_max:
+            raise ConfigError(f"a model of {worker.own.size} parameters needs {4 * worker.own.size} bytes",
+                              "limits.update_bytes_max")                                            # fmt: skip
         saved = checkpoint.load(self.state / CHECKPOINT_FILE)
         number = worker.resume(*saved) if saved is not None else 0
         self._worker = worker
@@ -343,6 +346,8 @@ class Node:
         self._feed(ev.LinkDown(link.number, reason))
 
     def dial_failed(self, address: str, reason: str) -> None:
+        if self.history.first_time(f"{address} {reason}"):
+            self._tell("x", f"{address} not reached: {reason}", loud=False)
         self._feed(ev.DialFailed(address, reason))
 
     def refused(self, address: str, error: PeerError) -> None:

@@ -20,7 +20,7 @@ from gossipfl.codec import CODECS
 from gossipfl.codec.payload import Diverged
 from gossipfl.codec.public_model import PublicModel, snapshot_bytes
 from gossipfl.config import AggregationConfig, NodeConfig
-from gossipfl.errors import PeerError, TooFewPeers
+from gossipfl.errors import PeerError, StateError, TooFewPeers
 from gossipfl.federation import Federation
 from gossipfl.identity import PeerId
 from gossipfl.learning.learner import Learner, Metrics, Resumable
@@ -73,7 +73,12 @@ class Worker:
         return tensors, {"round": str(round_), "state": self.own.state.hex(), "terms": self.federation.terms.hex()}
 
     def resume(self, tensors: dict[str, np.ndarray], about: dict[str, str]) -> int:
-        """Take a checkpoint back; returns the round to go on with."""
+        """Take a checkpoint back; returns the round to go on with.  Raises StateError if it is of another model."""
+        if about.get("terms") != self.federation.terms.hex() or tensors["vector"].shape != (self.learner.size,):
+            raise StateError(
+                f"the checkpoint is of another model than {self.federation.summary}, {self.learner.size} parameters: "
+                "use the federation and learner that it was made with, or move it away to start afresh"
+            )
         self.learner.load(tensors["vector"])
         if isinstance(self.learner, Resumable):
             prefixed = tensors.items()

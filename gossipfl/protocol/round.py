@@ -14,7 +14,8 @@ the silence of a slow one counts from where its work began.  How long a neighbor
 
 Staleness is counted in my rounds since a neighbor's newest model arrived, so nobody can lie about it.  Whoever wakes up
 in another time (a newcomer, a sleeper) takes its neighbors' models and their median round first, and trains then.
-Whoever is behind by a little and keeps up with the others jumps to their round, or nobody would ever wait for it again.
+Whoever is behind by a little and keeps up with the others jumps to their round, or nobody would ever wait for it again;
+whoever ran ahead of most waits for them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from statistics import median, median_low
+from statistics import median, median_high, median_low
 
 from gossipfl.config import RoundConfig
 from gossipfl.identity import PeerId
@@ -31,6 +32,7 @@ from gossipfl.protocol.events import Contribution, Mix, Train, Update
 
 _SETTLE_S = 0.1                      # after enough neighbors are there: their introductions are still on the way
 _PACE_ROUNDS = 5                     # a turnaround is the median of so many, mine and a neighbor's
+_SAMPLES_MIN = 2                     # one alone may be luck
 _CLOSED_ROUNDS = 32                  # of so many rounds I remember when I closed them
 _OUT_OF_STEP_ROUNDS = 2              # behind by so many is no jitter: in step, neighbors are one round apart at most
 _LONELY_S = 1.0                      # an endless node without neighbors trains no more often than this
@@ -62,7 +64,7 @@ class Pace:
     @property
     def turnaround_s(self) -> float | None:
         """The median, because its first one holds a compilation and any one a pause."""
-        return median(self.turnarounds) if len(self.turnarounds) > 1 else None
+        return median(self.turnarounds) if len(self.turnarounds) >= _SAMPLES_MIN else None
 
 
 @dataclass(slots=True)
@@ -80,6 +82,7 @@ class Round:
     catching_up: bool = False
     first: int = 0                                   # my first round since this start
     behind: int = 0                                  # rounds behind my neighborhood, at my last mixing
+    is_ahead: bool = False                           # of most neighbors, at my last mixing
     closed: dict[int, float] = field(default_factory=dict)           # round -> when its collection ended
     turnarounds: deque[float] = field(default_factory=lambda: deque(maxlen=_PACE_ROUNDS))
     paces: dict[PeerId, Pace] = field(default_factory=dict)
@@ -141,7 +144,7 @@ class Round:
 
     def patience_s(self, fetch_s: float) -> float:
         """How long I wait for a neighbor after it could begin to work, and after my own update is out."""
-        if self.options.mode == "synchronous" or self.catching_up or not self.turnarounds:
+        if self.options.mode == "synchronous" or self.catching_up or len(self.turnarounds) < _SAMPLES_MIN:
             return self.options.deadline_s
         own_s = self.options.patience * (median(self.turnarounds) + fetch_s)
         return min(max(own_s, self.options.grace_s), self.options.deadline_s)
@@ -164,8 +167,9 @@ class Round:
         if self.options.mode == "synchronous" or self.number == self.first:
             return deadline
         is_slow = (pace.turnaround_s or 0.0) > patience_s
-        has_news = pace.refreshed >= self.number
-        if is_slow or (pace.lags and has_news):
+        # Who lags and keeps up jumps to my round by itself, unless it is I who ran ahead of most.
+        has_news = pace.lags and not self.is_ahead and pace.refreshed >= self.number
+        if is_slow or has_news:
             return _NEVER
         return min(deadline, self._began_at(pace) + patience_s)
 
@@ -199,6 +203,7 @@ class Round:
             weight = self._weight(pace, degree_max) if fresh_enough else 0.0
             contributions.append(Contribution(peer, updates, weight, staleness))
         self.phase = Phase.MIXING
+        self.is_ahead = self._is_ahead()
         self._close(now)
         heard = sum(bool(contribution.updates) for contribution in contributions)
         return Mix(
@@ -260,6 +265,10 @@ class Round:
         """Far behind; or a little, and no more than a round ago: then it is not for being slow."""
         keeps_up = behind <= self.behind
         return behind > self.options.staleness_rounds_max or (behind >= _OUT_OF_STEP_ROUNDS and keeps_up)
+
+    def _is_ahead(self) -> bool:
+        rounds = [pace.round for pace in self.paces.values() if pace.round is not None]
+        return bool(rounds) and self.number - median_high(rounds) >= _OUT_OF_STEP_ROUNDS
 
     def _train(self, now: float) -> Train:
         self.phase, self.trained_at = Phase.TRAINING, now

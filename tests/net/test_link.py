@@ -9,10 +9,10 @@ import time
 import pytest
 from loopback import ALICE, BOB, linked, peer, raw_peer, run
 
-from gossipfl.config import KIB, MIB
+from gossipfl.config import KIB, MIB, LimitsConfig
 from gossipfl.errors import PeerError
 from gossipfl.net.link import CLOSE_S, ControlTooFast, ControlTooLong
-from gossipfl.net.queue import REQUESTS_MAX, TooManyRequests
+from gossipfl.net.queue import TooManyRequests
 from gossipfl.wire import chunks
 from gossipfl.wire.ciphers import BadRecord
 from gossipfl.wire.messages import CHUNK, Cancel, Close, CloseCode, Done, Ping, Pong, encode
@@ -135,7 +135,7 @@ def test_control_beyond_the_queue_of_a_link_that_does_not_read_cuts_it():
 def test_too_many_requests_are_the_other_ends_fault():
     async def test():
         async with linked() as (ours, _, alice, bob):
-            for _ in range(REQUESTS_MAX + 1):
+            for _ in range(LimitsConfig().requests_max + 1):
                 ours.send_bulk(1, iter([]))
             await alice.until(lambda: alice.down)
             assert isinstance(ours.fault, TooManyRequests)

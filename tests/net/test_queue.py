@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossipfl.net.queue import REQUESTS_MAX, QueueOverflow, SendQueue, TooManyRequests
+from gossipfl.net.queue import QueueOverflow, SendQueue, TooManyRequests
 from gossipfl.wire.messages import CHUNK, Close, Done, Ping, Pong, encode
 from gossipfl.wire.records import FRAME_BODY_MAX, RECORD_OVERHEAD_BYTES, Frame
 
@@ -102,14 +102,14 @@ def test_what_was_sent_makes_room_again():
 
 
 def test_requests_for_chunks_are_bounded_and_served_or_cancelled_ones_make_room():
-    queue = SendQueue(10_000)
-    for number in range(REQUESTS_MAX):
+    queue = SendQueue(10_000, requests_max=8)
+    for number in range(8):
         queue.push_bulk(number % 2, iter([]))
     with pytest.raises(TooManyRequests):
         queue.push_bulk(0, iter([]))
     queue.cancel_bulk(1)
     assert queue.pop() is None
-    for number in range(REQUESTS_MAX):
+    for number in range(8):
         queue.push_bulk(number, iter([]))
     with pytest.raises(TooManyRequests):
         queue.push_bulk(0, iter([]))

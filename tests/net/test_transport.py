@@ -305,3 +305,14 @@ def test_sockets_notice_dead_peers_where_the_platform_can():
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
+
+
+def test_a_dialed_link_is_known_by_the_name_that_was_dialed():
+    async def test():
+        async with peer(BOB, listen=ANYWHERE) as bob, peer(ALICE) as alice:
+            name = f"localhost:{bob.address.rpartition(':')[2]}"
+            alice.dial(name, BOB.peer_id)
+            await alice.recorder.until(lambda: alice.recorder.links)
+            assert alice.recorder.links[0].address == name
+
+    run(test)
