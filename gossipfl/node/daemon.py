@@ -76,7 +76,7 @@ def own_identity(state: Path) -> Identity:
     """The key in `state`, made at the first start.  Raises StateError where there was one and it is gone."""
     if not (state / KEY_FILE).exists():
         if (state / STORE_FILE).exists():
-            raise StateError(f"{state} has a history but its key is gone: bring back {state / KEY_FILE}, or name another")
+            raise StateError(f"{state} has a history and no key: bring back {state / KEY_FILE} or name another")
         Identity.generate().save(state / KEY_FILE)
         logger.info("= a new key is in %s; keep it, and keep it to yourself", state / KEY_FILE)
     return Identity.load(state / KEY_FILE)

@@ -343,7 +343,7 @@ class Node:
     def link_down(self, link: Link, reason: str) -> None:
         self.links.pop(link.number, None)
         self.history.closed(link)
-        self._feed(ev.LinkDown(link.number, reason))
+        self._feed(ev.LinkDown(link.number, reason, broken=link.fault is not None))
 
     def dial_failed(self, address: str, reason: str) -> None:
         if self.history.first_time(f"{address} {reason}"):

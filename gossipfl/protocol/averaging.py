@@ -43,7 +43,7 @@ class Averaging:
         self.ledger = Ledger(setup.federation, setup.options.limits, dict(setup.sequences))
         self.serving = Serving(setup.options.limits, genesis)
         self.fetching = Fetching(self.ledger, setup.options.limits, genesis)
-        self.round = Round(setup.options.round)
+        self.round = Round(setup.options.round, setup.options.aggregation.byzantine_max)
         self._published_round = 0                        # of the state that my public model has for others
         self._finished = False
 

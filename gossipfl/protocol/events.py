@@ -39,6 +39,7 @@ class LinkUp:
 class LinkDown:
     link: int
     reason: str
+    broken: bool = False             # by a rule that the other end broke below the messages: records, rates, lengths
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,7 @@ class Links:
             link.heard_at = min(now, link.heard_at + late_s)
             if link.replace_by is not None:
                 link.replace_by += late_s
-                self.due = min(self.due, max(link.replace_by, now))
+                self.due = min(self.due, link.replace_by) if link.replace_by > now else self.due
         return [link for link in self._links.values() if not link.is_closing and self._is_dead(link, now)]
 
     def _is_dead(self, link: Link, now: float) -> bool:

@@ -76,8 +76,8 @@ class Peer:
                 effects = self._tick(now)
             case LinkUp():
                 effects = self.membership.link_up(event, now)
-            case LinkDown(number, reason):
-                effects = self._link_down(number, reason, now)
+            case LinkDown():
+                effects = self._link_down(event, now)
             case Found():
                 self.membership.dialer.found(event, now)
                 effects = []
@@ -186,11 +186,13 @@ class Peer:
 
     # -------------------------------------------------------------------------------- links, work and time
 
-    def _link_down(self, number: int, reason: str, now: float) -> list[Effect]:
-        link = self._links.get(number)
+    def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
+        link = self._links.get(event.link)
         if link is not None:
-            self.averaging.unlinked(link.peer, number)
-        return self.membership.link_down(number, reason, now)
+            self.averaging.unlinked(link.peer, event.link)
+            if event.broken:
+                self._links.strike(link.peer, now)
+        return self.membership.link_down(event.link, event.reason, now)
 
     def _ready(self, event: Ready, now: float) -> list[Effect]:
         effects = self.averaging.ready(event, now)

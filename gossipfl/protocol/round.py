@@ -36,6 +36,7 @@ _SAMPLES_MIN = 2                     # one alone may be luck
 _CLOSED_ROUNDS = 32                  # of so many rounds I remember when I closed them
 _OUT_OF_STEP_ROUNDS = 2              # behind by so many is no jitter: in step, neighbors are one round apart at most
 _LONELY_S = 1.0                      # an endless node without neighbors trains no more often than this
+_ROUND_PLAUSIBLE = 2**36              # no network is so old: 20 years of a hundred rounds a second
 _NEVER = float("-inf")
 
 
@@ -72,6 +73,7 @@ class Round:
     """My own round and my neighbors' paces."""
 
     options: RoundConfig
+    byzantine_max: int = 0                           # liars among the neighbors
     phase: Phase = Phase.STARTING
     number: int = 0
     begin_at: float | None = None                    # enough neighbors are there; the round begins at this time
@@ -255,10 +257,11 @@ class Round:
     def _time_among(self, claims: Iterable[int]) -> int:
         """The lower median of my own and my neighbors' rounds: a minority of liars cannot move it past the honest.
 
-        Whoever has not trained yet has no time of its own.  Nobody goes back.
+        Whoever has not trained yet has no time of its own, and leaves the choice to its neighbors if they are enough to
+        outvote the liars among them.  Nobody goes back.
         """
-        theirs = [claim + 1 for claim in claims]
-        mine = [self.number] if self.number or not theirs else []
+        theirs = [claim + 1 for claim in claims if claim < _ROUND_PLAUSIBLE]
+        mine = [self.number] if self.number or len(theirs) <= 2 * self.byzantine_max else []
         return max(median_low([*mine, *theirs]), self.number)
 
     def _is_out_of_step(self, behind: int) -> bool:

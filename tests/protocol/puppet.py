@@ -108,7 +108,7 @@ class Stranger:
         """number from 1: strangers are sorted, and Subject's identity is before all of them only by luck."""
         self.identity, self.federation, self.boot = identities(40)[number], federation, boot
         self.name = self.identity.peer_id
-        self.sequence, self.state = 1 << 32, genesis_state(federation.terms)
+        self.sequence, self.state, self.payloads = 1 << 32, genesis_state(federation.terms), {}
 
     def record(self, **changes):
         self.sequence += 1

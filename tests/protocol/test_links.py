@@ -316,6 +316,14 @@ def test_strikes_lead_to_a_ban_that_ends_and_doubles(subject):
     assert subject.peer.membership.links.is_banned(stranger.name, subject.now)
 
 
+def test_a_rule_broken_below_the_messages_is_a_strike_too_and_a_cut_link_is_none(subject):
+    stranger = Stranger(1)
+    for broken in (False, True, True, True):
+        assert not subject.peer.membership.links.is_banned(stranger.name, subject.now)
+        subject.handle(ev.LinkDown(subject.link(stranger), "gone", broken=broken))
+    assert subject.peer.membership.links.is_banned(stranger.name, subject.now)
+
+
 def test_one_strike_less_than_the_bound_is_no_ban():
     limits = LimitsConfig(strikes_max=5)
     subject, stranger = Subject(NodeConfig(limits=limits)), Stranger(1)

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from network import START_S, Network
+from network import FEDERATION, START_S, Network
 from puppet import Stranger
 
 from gossipfl.config import NodeConfig, RoundConfig
@@ -45,6 +45,11 @@ def mixes(node, after=0):
 def late_share(nodes, after=2):
     every = [mix for node in nodes for mix in mixes(node, after)]
     return sum(len(mix.late) for mix in every) / sum(mix.expected for mix in every)
+
+
+def a_checkpoint(round_):
+    tensors = {"vector": np.zeros(WIDTH, np.float32), "public": np.zeros(WIDTH, np.float32)}
+    return tensors, {"round": str(round_), "state": (b"s" * 32).hex(), "terms": FEDERATION.terms.hex()}
 
 
 def threefold(dice, index, number):
@@ -250,8 +255,7 @@ def test_a_newcomer_takes_its_neighbors_models_and_round_before_it_trains(member
 
 def test_a_liar_about_its_round_moves_nobody():
     network, (liar, *others) = a_mesh(7, 5, rounds=30, start=False)
-    liar.checkpoint = ({"vector": np.zeros(WIDTH, np.float32), "public": np.zeros(WIDTH, np.float32)},
-                       {"round": "9000", "state": (b"s" * 32).hex()})  # fmt: skip
+    liar.checkpoint = a_checkpoint(round_=9_000)
     liar.options = NodeConfig(round=RoundConfig(start_neighbors=4))
     for node in (liar, *others):
         node.start()
@@ -263,8 +267,7 @@ def test_a_liar_about_its_round_moves_nobody():
 
 def test_a_round_beyond_the_window_is_a_strike():
     network, (liar, *others) = a_mesh(8, 4, rounds=0, start=False)
-    liar.checkpoint = ({"vector": np.zeros(WIDTH, np.float32), "public": np.zeros(WIDTH, np.float32)},
-                       {"round": "1000000", "state": (b"s" * 32).hex()})  # fmt: skip
+    liar.checkpoint = a_checkpoint(round_=1_000_000)
     for node in (liar, *others):
         node.start()
     network.introduce_all()
@@ -372,6 +375,17 @@ def test_a_neighbor_that_waits_for_me_is_not_slow():
         round_.mixed(now)
     assert round_.phase is Phase.TRAINING
     assert round_.paces[peer].turnaround_s < 0.3
+
+
+def test_a_newcomer_leaves_the_time_to_its_neighbors_only_if_they_outvote_the_declared_liars():
+    assert not Round(RoundConfig(), byzantine_max=1).is_elsewhere([10**6])
+    assert Round(RoundConfig(), byzantine_max=1)._time_among([40, 10**6]) == 41
+    assert Round(RoundConfig(), byzantine_max=1).is_elsewhere([40, 41, 10**6])
+    assert Round(RoundConfig(), byzantine_max=1)._time_among([40, 41, 10**6]) == 42
+
+
+def test_a_round_that_no_network_can_have_reached_is_nobodys_time():
+    assert not a_round().is_elsewhere([2**63 - 1])
 
 
 def test_a_newcomer_with_one_neighbor_believes_it_and_an_old_hand_does_not():
