@@ -137,10 +137,7 @@ class Averaging:
     def onward(self, neighbors: list[Link], now: float) -> list[Effect]:
         """The round goes on as soon as nothing holds it."""
         if self.round.phase is Phase.WAITING:
-            if self.round.is_over:
-                self.round.finish(now)
-                return self._tell_done(neighbors)
-            return [*self.round.begin(len(neighbors), self._is_newcomer(), now)]
+            return self._begin(neighbors, now)
         if self.round.phase is Phase.COLLECTING:
             return self._collect(now)
         if self.round.phase is Phase.RESTING:
@@ -149,6 +146,14 @@ class Averaging:
             self._finished = True
             return [Finished(f"{self.round.number} rounds done")]
         return []
+
+    def _begin(self, neighbors: list[Link], now: float) -> list[Effect]:
+        """The first round, if it is time for it; a newcomer collects before it trains."""
+        if self.round.is_over:
+            self.round.finish(now)
+            return self._tell_done(neighbors)
+        begun = self.round.begin(len(neighbors), self._is_newcomer(), now)
+        return self._collect(now) if self.round.catching_up else [*begun]
 
     def _collect(self, now: float) -> list[Effect]:
         if now < self.round.waits_until(self.fetching.is_owed, self._fetch_s()):

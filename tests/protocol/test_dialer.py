@@ -1,5 +1,6 @@
 """Whom to call, and when again: patience, memory and politeness."""
 
+import itertools
 import random
 
 import pytest
@@ -41,7 +42,7 @@ def test_the_pause_doubles_with_jitter_up_to_the_cap(seed):
     dialer = Dialer(ME, LimitsConfig(dial_backoff_s=1.0, dial_backoff_max_s=60.0), random.Random(seed))
     dialer.found(ev.Found(HOST, PEER), 0.0)
     called = calls_until(dialer, PEER, 600.0)
-    pauses = [after - before for before, after in zip(called, called[1:], strict=False)]
+    pauses = [after - before for before, after in itertools.pairwise(called)]
     for failures, pause in enumerate(pauses):
         full = min(2.0**failures, 60.0)
         assert 0.5 * full <= pause <= full

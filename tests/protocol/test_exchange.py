@@ -199,7 +199,7 @@ def test_a_manifest_that_cannot_be_is_refused_and_nobody_else_notices(words):
     changes = BAD_MANIFESTS[words]
     if words.startswith("a snapshot"):
         changes, words = dict(kind="snapshot", size=12, base=GENESIS, state=GENESIS), "a snapshot of 12 bytes"
-    subject.peer.averaging.round.first, subject.peer.averaging.round.number = 0, 40
+    subject.peer.averaging.round.number = 40
     announce, _ = liar.update(**changes)
     effects = subject.hears(number, announce)
     assert_struck(subject, liar, effects, number, words)
@@ -233,7 +233,7 @@ def test_a_delta_may_be_older_than_the_snapshot_that_i_remember_from_before_my_r
 
 def test_the_same_manifest_said_again_is_no_offence_and_no_second_download():
     subject, author, number, *_ = prepared()
-    announce, payload = author.update()
+    announce, _ = author.update()
     assert len(transfers(subject.hears(number, announce))) == 1
     assert subject.hears(number, announce) == []
     assert subject.strikes(author) == 0
@@ -333,7 +333,7 @@ def test_two_faces_are_kept_banned_and_handed_on_and_a_third_peer_believes_it():
 
 @pytest.mark.parametrize("case", ["one root", "two sequences", "two signers", "another federation", "junk"])
 def test_what_proves_nothing_costs_its_teller_a_strike(case):
-    subject, teller, number, other, other_number = prepared()
+    subject, teller, number, *_ = prepared()
     victim = Stranger(3)
     first, second = two_faces(victim, **(dict(federation=OTHER.fingerprint) if case == "another federation" else {}))
     if case == "one root":
@@ -420,16 +420,13 @@ def test_a_refused_snapshot_is_asked_for_again_only_after_a_pause():
     author.state = b"far ahead".ljust(32)
     subject.hears(number, author.update()[0])
     (transfer,) = transfers(subject.hears(number, snapshot_of(author)[0]))
-    effects = subject.hears(number, Refuse(root=b"r" * 32), transfer) + subject.wait(4)
+    effects = subject.hears(number, Refuse(root=b"r" * 32), transfer) + subject.wait(10)
     assert sends(effects, AskSnapshot) == []
-    for _ in range(5):
-        subject.hears(number, Disconnect.__mro__ and Cancel(), 99)                   # still there
-        effects += subject.wait(3)
-    assert sends(effects, AskSnapshot)
+    assert sends(subject.wait(8), AskSnapshot) == [AskSnapshot()]
 
 
 def test_a_snapshot_is_taken_once_for_all_who_ask_and_again_when_the_model_moved():
-    subject, one, number, other, other_number = prepared()
+    subject, _, number, _, other_number = prepared()
     assert len(of(subject.hears(number, AskSnapshot()), ev.TakeSnapshot)) == 1
     assert subject.hears(other_number, AskSnapshot()) == []
     effects = subject.handle(ev.SnapshotReady(GENESIS, cut(b"\0" * 16)))
@@ -471,28 +468,17 @@ def test_chunks_on_their_way_when_we_part_are_nobodys_fault():
 
 
 def test_a_transfer_begun_again_on_the_same_link_does_not_trip_over_its_first_try():
-    subject = Subject(NodeConfig(round=RoundConfig(start_wait_s=1e6, start_neighbors=9)))
-    subject.ready(size=50_000)
-    author = Stranger(1)
-    number = subject.befriend(author)
-    announce, payload = author.update(content(200_000), numbers=50_000)
-    (first,) = transfers(subject.hears(number, announce))
-    pieces_ = frames(payload, first)
-    assert len(pieces_) == 4
-    subject.hears_frame(number, pieces_[0])
-    subject.hears(number, Disconnect(reason="exchanged"))
-    subject.effects.clear()
-    number = subject.befriend(author) if author.name not in subject.linked else number
-    subject.peer.membership.view.neighbors[author.name] = True
-    subject.peer.averaging.met(subject.peer.membership.links.by_peer[author.name], subject.now)
-    subject.hears(number, announce)
-    (second,) = set(transfers(subject.effects)) - {first} or {first + 1}
-    for late in pieces_[1:]:
-        subject.hears_frame(number, late)
-    for frame in frames(payload, second):
-        effects = subject.hears_frame(number, frame)
-    assert verify(subject, effects)
-    assert subject.strikes(author) == 0
+    pair = Pair(200_000)
+    pair.publish(content(200_000))
+    pair.run(1)
+    late = list(pair._frames)                            # sent before the other end heard that we part
+    pair.fetching.remove(pair.author.name, 0.0)
+    pair._frames.clear()
+    pair.fetching.add(pair.author.name)
+    pair._received(pair.fetching.fetch(pair.author.name, pair.link, 0.0))
+    pair._frames = [*late, *pair._frames]
+    pair.run()
+    assert pair.updates[0].data == content(200_000)
 
 
 def test_a_neighbor_that_announces_and_never_sends_is_given_up_and_asked_for_a_snapshot_later():
@@ -539,10 +525,10 @@ def test_a_fast_publisher_costs_a_slow_neighbor_no_more_than_its_own_pace():
 
     slow.watch = watch
     network.introduce_all()
-    network.run(60)
+    network.run(15)
     assert max(pending) == slow.options.limits.pending_updates_max
     wants = [message for message in slow.sent if isinstance(message, Want)]
-    assert fast.round > 20 * len(slow.mixes)
+    assert fast.round > 15 * len(slow.mixes)
     assert len(wants) <= 4 * len(slow.mixes)
     assert all(mix.contributions[0].updates for _, mix in slow.mixes[2:])
     assert slow.complaints() == fast.complaints() == []
@@ -563,13 +549,13 @@ def test_parted_neighbors_are_remembered_for_a_while_and_only_a_few():
 # ------------------------------------------------------------------------------------- whole networks, any weather
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_public_models_agree_bit_for_bit_through_cuts_restarts_and_rewiring(seed):
     network = Network(seed, latency_s=(0.001, 0.05))
     targets = [[float(index), -float(index), 1.0, 0.5] for index in range(5)]
-    nodes = network.add(5, NodeConfig(round=RoundConfig(start_neighbors=2)), targets=targets)
+    nodes = network.add(5, NodeConfig(round=RoundConfig(start_neighbors=2)), targets=targets, train_s=0.7)
     network.introduce_all()
-    for _ in range(40):
+    for _ in range(30):
         network.run(network.dice.uniform(0.1, 3))
         one, other = network.dice.sample(nodes, 2)
         match network.dice.randrange(4):
@@ -584,16 +570,16 @@ def test_public_models_agree_bit_for_bit_through_cuts_restarts_and_rewiring(seed
                 network.cut([one], [other])
                 network.run(network.dice.uniform(0, 30))
                 network.heal()
-    network.run(90)                                      # the shell compares every public model at every mixing
+    network.run(75)                                      # the shell compares every public model at every mixing
     assert all(node.complaints() == [] for node in nodes)
     assert all(len(node.neighbors) == 4 for node in nodes)
     last = [node.mixes[-1][1] for node in nodes]
     assert all(sum(bool(c.updates) for c in mix.contributions) == 4 for mix in last)
 
 
-def test_a_newcomer_gets_snapshots_and_a_cut_gets_none():
+def test_a_newcomer_gets_snapshots_and_a_cut_gets_few():
     network = Network(3)
-    nodes = network.add(3, NodeConfig(round=RoundConfig(start_neighbors=2)))
+    nodes = network.add(3, NodeConfig(round=RoundConfig(start_neighbors=2)), train_s=0.5)
     network.introduce_all()
     network.run(10)
     assert not [message for node in nodes for message in node.sent if isinstance(message, AskSnapshot)]
@@ -602,9 +588,9 @@ def test_a_newcomer_gets_snapshots_and_a_cut_gets_none():
         network.run(10)
     asked = [message for node in nodes for message in node.sent if isinstance(message, AskSnapshot)]
     assert len(asked) <= 5                               # only where more was published meanwhile than is kept
-    (late,) = network.add(1, NodeConfig(round=RoundConfig(start_neighbors=2)))
+    (late,) = network.add(1, NodeConfig(round=RoundConfig(start_neighbors=2)), train_s=0.5)
     network.introduce_all()
-    network.run(5)
+    network.run(10)
     assert sum(isinstance(message, AskSnapshot) for message in late.sent) >= 3
     assert len(late.mixes) > 5
     assert all(node.complaints() == [] for node in network.nodes)

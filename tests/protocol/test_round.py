@@ -105,7 +105,7 @@ def test_the_same_seed_gives_the_same_run():
 # ------------------------------------------------------------------------------------------------- in step
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("base_s", [0.02, 1.0])
 def test_equal_peers_whose_rounds_vary_threefold_stay_in_step(seed, base_s):
     network, nodes = a_mesh(seed, 8, lambda dice, i, r: base_s * dice.uniform(1, 3), rounds=25)
@@ -118,27 +118,27 @@ def test_peers_that_share_two_cores_stay_in_step(seed):
     network, nodes = a_mesh(seed, 8, rounds=25)
     free_at = [0.0, 0.0]
 
-    def on_a_core(dice):
+    def on_a_core(_):
         core = min((0, 1), key=free_at.__getitem__)
-        free_at[core] = max(free_at[core], network.now) + 0.05 * dice.uniform(1, 2)
+        free_at[core] = max(free_at[core], network.now) + 0.05 * network.dice.uniform(1, 2)
         return free_at[core] - network.now
 
-    for index, node in enumerate(nodes):
-        node.train_s = lambda r, dice=random.Random(f"{seed} {index}"): on_a_core(dice)
+    for node in nodes:
+        node.train_s = on_a_core
     finish(network, nodes)
     assert late_share(nodes) < 0.02
 
 
-@pytest.mark.parametrize("first_s", [3.0, 60.0])
+@pytest.mark.parametrize("first_s", [3.0, 30.0])
 def test_a_late_first_round_puts_nobody_out_of_step_for_ever(first_s):
     def train_s(dice, index, number):
         return first_s if index == 0 and number == 0 else 0.2 * dice.uniform(0.8, 1.2)
 
-    network, nodes = a_mesh(3, 5, train_s, rounds=0, deadline_s=min(2.0, first_s))
+    network, nodes = a_mesh(3, 4, train_s, rounds=0, deadline_s=min(2.0, first_s))
     network.run(first_s + 10)
     reached = max(node.round for node in nodes)
-    network.run(10)
-    assert {node.round for node in nodes} <= set(range(reached + 20, reached + 80))
+    network.run(5)
+    assert {node.round for node in nodes} <= set(range(reached + 10, reached + 40))
     assert max(node.round for node in nodes) - min(node.round for node in nodes) <= 1
     assert late_share(nodes, reached) == 0
     assert all(len(c.updates) == 1 for node in nodes for mix in mixes(node, reached) for c in mix.contributions)
@@ -148,10 +148,10 @@ def test_one_long_pause_puts_nobody_out_of_step_for_ever():
     def train_s(dice, index, number):
         return 5.0 if index == 0 and number == 20 else 0.2
 
-    network, nodes = a_mesh(4, 5, train_s, rounds=0)
-    network.run(40)
+    network, nodes = a_mesh(4, 4, train_s, rounds=0)
+    network.run(20)
     reached = max(node.round for node in nodes)
-    network.run(10)
+    network.run(5)
     assert late_share(nodes, reached) == 0
 
 
@@ -162,10 +162,10 @@ def one_slow(times):
     return lambda dice, index, number: (times if index == 0 else 1.0) * 0.2 * dice.uniform(0.97, 1.03)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_neighbor_five_times_slower_is_not_waited_for_and_its_newest_model_still_enters(seed):
-    network, (slow, *others) = a_mesh(seed, 5, one_slow(5), rounds=0)
-    network.run(60)
+    network, (slow, *others) = a_mesh(seed, 4, one_slow(5), rounds=0)
+    network.run(50)
     for node in others:
         after = [mix for at, mix in node.mixes if at > START_S + 15]
         assert max(mix.wait_s for mix in after) < 0.2
@@ -174,8 +174,8 @@ def test_a_neighbor_five_times_slower_is_not_waited_for_and_its_newest_model_sti
         assert {c.staleness for c in from_slow} >= {0, 1, 2, 3}
         assert max(c.staleness for c in from_slow) <= 6
         assert all(c.weight > 0 for c in from_slow)
-        assert sum(len(c.updates) for c in from_slow) >= 35
-    assert 40 <= len(slow.mixes) <= 60
+        assert sum(len(c.updates) for c in from_slow) >= 30
+    assert 35 <= len(slow.mixes) <= 50
     assert slow.round >= others[0].round - 8 - 6         # its count follows its neighborhood's
 
 
@@ -238,7 +238,7 @@ def test_a_newcomer_takes_its_neighbors_models_and_round_before_it_trains(member
     for node in others:
         node.start()
     network.introduce_all(others)
-    assert network.until(lambda: others[0].round >= 40, 120)
+    assert network.until(lambda: others[0].round >= 20, 120)
     newcomer.options = NodeConfig(round=RoundConfig(start_neighbors=members))
     newcomer.start()
     network.introduce_all()
@@ -249,7 +249,7 @@ def test_a_newcomer_takes_its_neighbors_models_and_round_before_it_trains(member
     assert abs(newcomer.round - others[0].round) <= 2
     mean = np.mean([node.vector for node in others], axis=0)
     assert np.linalg.norm(newcomer.worker.learner.vector() - mean) < 1.0
-    network.run(20)
+    network.run(10)
     assert late_share(nodes, newcomer.round - 20) == 0
 
 
@@ -266,7 +266,7 @@ def test_a_liar_about_its_round_moves_nobody():
 
 
 def test_a_round_beyond_the_window_is_a_strike():
-    network, (liar, *others) = a_mesh(8, 4, rounds=0, start=False)
+    network, (liar, *others) = a_mesh(8, 4, 0.5, rounds=0, start=False)
     liar.checkpoint = a_checkpoint(round_=1_000_000)
     for node in (liar, *others):
         node.start()
@@ -274,7 +274,7 @@ def test_a_round_beyond_the_window_is_a_strike():
     network.run(60)
     for node in others:
         assert node.told("is not of this time")
-        assert 100 < node.round < 300
+        assert 80 < node.round < 120
 
 
 # ----------------------------------------------------------------------------------------------- the beginning

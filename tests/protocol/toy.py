@@ -6,7 +6,7 @@ from gossipfl.learning.learner import Metrics, TrainReport
 
 
 class Toy:
-    """A learner without data: each round goes a fifth of the way to `target`.  Deterministic, so runs can be compared."""
+    """A learner without data: each round goes a fifth of the way to `target`, the same way every time."""
 
     def __init__(self, target, seed=0):
         """target (d,) float32."""
