@@ -38,8 +38,12 @@ def run(
     own = (f"scenario.engine={engine}",) if engine is not None else ()
     scenario = spec.load(library.find(file), (*(overrides or ()), *own))
     out = out if out is not None else Path("runs") / time.strftime(f"{scenario.scenario.name}-%Y%m%d-%H%M%S")
-    with progress.on_stderr(scenario) as view:
-        report = run_scenario(scenario, out, seed, view)
+    try:
+        with progress.on_stderr(scenario) as view:
+            report = run_scenario(scenario, out, seed, view)
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; every peer is stopped, and what they wrote is in {out}", err=True)
+        raise
     typer.echo(json.dumps(report) if as_json else summary.text(report, out))
     sys.exit(1 if report["missed"] else 0)
 

@@ -31,7 +31,7 @@ def open_csv(path: Path, label: str) -> Source:
     columns = _header(path)
     if label not in columns:
         raise DataError(f'{path} has no column "{label}"; set data.label to one of: {", ".join(columns)}')
-    table = _read_csv(path, columns)                    # (N, columns) float64, so that whole labels stay whole
+    table = _read_csv(path, columns, label)             # (N, columns) float64, so that whole labels stay whole
     at = columns.index(label)
     return Source(
         name=str(path),
@@ -84,17 +84,17 @@ def _header(path: Path) -> list[str]:
     return columns
 
 
-def _read_csv(path: Path, columns: list[str]) -> Array:
+def _read_csv(path: Path, columns: list[str], label: str) -> Array:
     try:
         table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, comments=None, quotechar='"', encoding="utf-8-sig")
     except ValueError as error:
-        raise DataError(f"{path}: {_first_fault(path, columns) or error}") from None
+        raise DataError(f"{path}: {_first_fault(path, columns, label) or error}") from None
     if table.size and table.shape[1] != len(columns):
         raise DataError(f"{path}: the header names {len(columns)} columns, the lines have {table.shape[1]}")
     return table.reshape(-1, len(columns))
 
 
-def _first_fault(path: Path, columns: list[str]) -> str | None:
+def _first_fault(path: Path, columns: list[str], label: str) -> str | None:
     """The first line that NumPy cannot read, in words."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = csv.reader(file)
@@ -105,7 +105,8 @@ def _first_fault(path: Path, columns: list[str]) -> str | None:
             for name, text in zip(columns, row, strict=False):
                 if not _is_number(text):
                     place = f'line {lines.line_num}, column "{name}"'
-                    return f'{place} holds "{text}", which is no number; mend it or drop the column'
+                    remedy = "number the classes from 0" if name == label else "mend it or drop the column"
+                    return f'{place} holds "{text}", which is no number; {remedy}'
     return None
 
 

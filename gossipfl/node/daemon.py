@@ -20,6 +20,7 @@ from gossipfl.federation import Federation
 from gossipfl.identity import Identity
 from gossipfl.learning.data import load_shard
 from gossipfl.learning.learner import build
+from gossipfl.net import addresses
 from gossipfl.node import log
 from gossipfl.node.database import FILE as STORE_FILE
 from gossipfl.node.node import MakeLearner, Node, PrepareShard
@@ -83,7 +84,11 @@ def own_identity(state: Path) -> Identity:
 
 
 def check_options(federation: Federation, options: NodeConfig) -> None:
-    """Raises ConfigError for what could only fail later: no such codec or rule, or a rule that needs more models."""
+    """Raises ConfigError for what could only fail later: an address, a codec or a rule that cannot be used."""
+    addresses.parse(options.listen)
+    for text in options.discovery.peers:
+        if addresses.parse(text).port == 0:
+            raise ConfigError(f"{text} has port 0, where nobody can be called; name the port it listens on", "peer")
     if federation.codec not in CODECS:
         raise ConfigError(f"no codec {federation.codec!r}; there are {', '.join(CODECS)}", "codec")
     rules, overlay = options.aggregation, options.overlay
@@ -92,5 +97,6 @@ def check_options(federation: Federation, options: NodeConfig) -> None:
     if have < need:
         raise ConfigError(
             f"{rules.rule} against {rules.byzantine_max} liars needs {need} models, my own included, and this overlay "
-            f"gives {have}: raise the number of neighbors to {need - 1} or lower byzantine_max", "aggregation",
+            f"gives at most {have}: raise overlay.degree to {need - 1}, name more neighbors, or lower byzantine_max",
+            "aggregation",
         )  # fmt: skip

@@ -29,6 +29,7 @@ class History:
         self._received_closed = self._sent_closed = self._control_closed = 0
         self.last = last
         self.accuracies: deque[float | None] = deque(maxlen=_ROUNDS)
+        self.unmixed = 0                                 # rounds in which the model stayed my own
         self.updates = {"expected": 0, "heard": 0, "late": 0, "refused": 0}
         self._lags: deque[float] = deque(maxlen=_LAGS)
         self._once: OrderedDict[str, None] = OrderedDict()
@@ -62,6 +63,7 @@ class History:
             sketch=outcome.sketch,
         )  # fmt: skip
         self.last = row
+        self.unmixed += bool(outcome.told)
         self.accuracies.append(row.accuracy)
         for name in self.updates:
             self.updates[name] += getattr(row, name)
@@ -73,7 +75,7 @@ class History:
         assert last is not None
         accuracy = f" accuracy={last.accuracy:.4f}" if last.accuracy is not None else ""
         late = f" late={','.join(peer.short for peer in effect.late)}" if effect.late else ""
-        kind = "caught up at" if effect.catching_up else "mixed"
+        kind = "went through" if outcome.told else "caught up at" if effect.catching_up else "mixed"
         return [
             *outcome.told,
             *(f"! {peer.short} left out: {reason}" for peer, reason in sorted(outcome.refused.items())),

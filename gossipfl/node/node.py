@@ -91,6 +91,8 @@ class Node:
                 await self._open(stack, live=live)
                 reason = await self._over
                 logger.info("= leaving: %s", reason)
+                if self.history.unmixed:
+                    logger.warning("! in %d rounds nothing was mixed: the model stayed my own", self.history.unmixed)
                 self._feed(ev.Stop())
                 await self._keeper.settle()
         finally:

@@ -131,8 +131,8 @@ def fetch(url: str) -> Any:
     try:
         with opener.open(url, timeout=REQUEST_S) as response:
             return json.loads(response.read(ANSWER_BYTES_MAX))
-    except (OSError, ValueError, http.client.HTTPException, urllib.error.URLError) as error:
-        raise StateError(f"no node answers at {url} ({error}): is it running, is this its address?") from None
+    except (OSError, ValueError, http.client.HTTPException, urllib.error.URLError):
+        raise StateError(f"no node answers at {url}: it has ended, or this is not its address") from None
 
 
 def write_node_file(state: Path, peer_id: str, listen: list[str], status: str) -> None:

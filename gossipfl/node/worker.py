@@ -43,7 +43,7 @@ class Outcome:
     refused: dict[PeerId, str]       # screened out or broken, and why
     distance: float | None           # root mean square over neighbors of |p_j - p|
     sketch: bytes
-    told: tuple[str, ...] = ()       # what the log should say
+    told: tuple[str, ...] = ()       # why nothing was mixed, if so
 
 
 @dataclass(slots=True)
@@ -166,7 +166,7 @@ class Worker:
         """x = x_half + gamma * correction.  With too few models my own stays as it is, and the log says so."""
         rules = self._rules
         if not len(z):
-            return ("= no neighbor's model to mix",)
+            return ("! not mixed: no neighbor's model is here",)
         try:
             budget = aggregation.Budget(rules.byzantine_max, rules.clip_radius)
             correction = aggregation.mix(z, w, rules.rule, budget)

@@ -9,7 +9,14 @@ done goes out as data (events.py).  The shells that perform it are node/ (socket
     dialer     whom to call, and when again
     directory  every signed peer record, kept alike by anti-entropy
     view       who I average with
-    exchange   announce / want / chunk: verified payloads in, published payloads out
+    outreach   whom to be linked with, seen from all four
+    membership these together: who is there and who is mine
+
+    serving    updates out: announce, serve, snapshot
+    ledger     what peers signed: may it be, is it new, does it contradict itself
+    fetching   updates in: want, chunks, verified, pending (downloads: one payload on its way)
     round      train, publish, collect, mix; when to wait and when to go on
-    peer       all of them together
+    averaging  these together: what flows over an edge
+
+    peer       membership and averaging behind one `handle`; setup is what it is born with
 """

@@ -108,7 +108,9 @@ class Averaging:
         self.ledger.ready(event.size, CODECS[self._federation.codec].payload_bytes(event.size))
         self.round.ready(event.round, now)
         self._published_round = max(event.round - 1, 0)
-        return self.serving.ready(event.state)
+        options = self._options.round
+        wait = Story("=", f"waits for {options.start_neighbors} neighbors, at most {options.start_wait_s:g} s")
+        return [wait, *self.serving.ready(event.state)]
 
     def trained(self, event: Trained, neighbors: list[Link], now: float) -> list[Effect]:
         """My new update: sign it, keep it for whoever asks, tell my neighbors."""
@@ -153,7 +155,11 @@ class Averaging:
             self.round.finish(now)
             return self._tell_done(neighbors)
         begun = self.round.begin(len(neighbors), self._is_newcomer(), now)
-        return self._collect(now) if self.round.catching_up else [*begun]
+        if self.round.catching_up:
+            return self._collect(now)
+        lonely = bool(begun) and len(neighbors) < self._options.round.start_neighbors
+        few = Story("!", f"begins with {len(neighbors)} neighbors, fewer than it waited for", loud=True)
+        return [few, *begun] if lonely else [*begun]
 
     def _collect(self, now: float) -> list[Effect]:
         if now < self.round.waits_until(self.fetching.is_owed, self._fetch_s()):

@@ -5,12 +5,12 @@ import random
 from network import FEDERATION, START_S
 from shell import identities
 
-from gossipfl.config import NodeConfig
+from gossipfl.config import LimitsConfig, NodeConfig, RoundConfig
 from gossipfl.protocol import events as ev
 from gossipfl.protocol.membership import Setup
 from gossipfl.protocol.peer import Peer
 from gossipfl.wire import messages
-from gossipfl.wire.chunks import cut, pieces
+from gossipfl.wire.chunks import cut, pieces, verify_chunk
 from gossipfl.wire.manifest import (
     Manifest,
     PeerRecord,
@@ -20,9 +20,10 @@ from gossipfl.wire.manifest import (
     sign_record,
     vector_spec,
 )
-from gossipfl.wire.messages import CHUNK, Announce, Hello, encode
+from gossipfl.wire.messages import CHUNK, Announce, CloseCode, Hello, Want, encode
 from gossipfl.wire.records import Frame, pack_frame, parse_frame
 
+GENESIS = genesis_state(FEDERATION.terms)
 SIZE = 4                                                 # numbers in the vector of every test that names none
 
 
@@ -158,3 +159,40 @@ def of(effects, kind):
 
 def loud(effects):
     return [effect.text for effect in of(effects, ev.Story) if effect.loud]
+
+
+# ------------------------------------------------------------------------------------ one peer and two neighbors
+
+
+def prepared(**limits):
+    """A subject with a learner, a neighbor, and another neighbor that must not notice what the first does."""
+    subject = Subject(NodeConfig(limits=LimitsConfig(**limits), round=RoundConfig(start_wait_s=1e6, start_neighbors=9)))
+    subject.ready()
+    liar, other = Stranger(1), Stranger(2)
+    return subject, liar, subject.befriend(liar), other, subject.befriend(other)
+
+
+def transfers(effects):
+    return [effect.transfer for effect in of(effects, ev.Send) if isinstance(effect.message, Want)]
+
+
+def deliver(subject, number, announce, payload):
+    """Announce, and send what is wanted.  Returns the story of its arrival."""
+    effects = subject.hears(number, announce)
+    (transfer,) = transfers(effects)
+    effects = [e for frame in frames(payload, transfer) for e in subject.hears_frame(number, frame)]
+    return verify(subject, effects)
+
+
+def verify(subject, effects):
+    checks = of(effects, ev.VerifyChunk)
+    return [e for c in checks for e in subject.handle(
+        ev.Verified(c.peer, c.root, c.chunk, verify_chunk(c.data, c.expected)))]  # fmt: skip
+
+
+def assert_struck(subject, liar, effects, number, words, strikes=1):
+    assert [close.link for close in of(effects, ev.CloseLink)] == [number]
+    assert of(effects, ev.CloseLink)[0].code == CloseCode.VIOLATION
+    assert words in loud(effects)[0]
+    assert subject.strikes(liar) == strikes
+    assert liar.name not in subject.linked

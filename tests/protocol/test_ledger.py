@@ -1,0 +1,118 @@
+"""What peers sign: manifests that cannot be, replays, and two faces of one peer."""
+
+import pytest
+from puppet import GENESIS, Stranger, Subject, assert_struck, deliver, of, prepared, transfers
+
+from gossipfl import federation as federations
+from gossipfl.config import ModelConfig
+from gossipfl.identity import Identity
+from gossipfl.protocol import events as ev
+from gossipfl.wire.chunks import cut
+from gossipfl.wire.manifest import next_state
+from gossipfl.wire.messages import CloseCode, Proof
+
+OTHER = federations.new("other", model=ModelConfig(inputs=(4,)))
+
+BAD_MANIFESTS = {
+    "another federation": dict(federation=OTHER.fingerprint),
+    "another parameter vector": dict(spec=b"s" * 32),
+    "codec 'int8' instead of 'float32'": dict(codec="int8"),
+    "it must have 16": dict(size=17),
+    "does not follow from its base": dict(state=b"s" * 32),
+    "is not of this time": dict(round=10_041),
+    "the root that was signed": dict(root=b"r" * 32, state=next_state(GENESIS, b"r" * 32)),
+    "a snapshot of 16 bytes; it must have": None,
+    "signed by": dict(signer=Identity.from_seed(b"third party's seed, 32 bytes ok!")),
+}
+
+
+@pytest.mark.parametrize("words", BAD_MANIFESTS)
+def test_a_manifest_that_cannot_be_is_refused_and_nobody_else_notices(words):
+    subject, liar, number, other, other_number = prepared()
+    changes = BAD_MANIFESTS[words]
+    if words.startswith("a snapshot"):
+        changes, words = dict(kind="snapshot", size=12, base=GENESIS, state=GENESIS), "a snapshot of 12 bytes"
+    subject.peer.averaging.round.number = 40
+    announce, _ = liar.update(**changes)
+    effects = subject.hears(number, announce)
+    assert_struck(subject, liar, effects, number, words)
+    assert deliver(subject, other_number, *other.update())[0].text.endswith("delta of round 0, 16 bytes")
+    assert subject.strikes(other) == 0
+
+
+def test_an_older_sequence_is_a_replay():
+    subject, liar, number, *_ = prepared()
+    old, _ = liar.update()
+    deliver(subject, number, *liar.update(base=GENESIS, state=next_state(GENESIS, cut(b"\0" * 16).root)))
+    assert_struck(subject, liar, subject.hears(number, old), number, "Replay")
+
+
+def test_manifests_from_before_my_restart_are_replays():
+    liar = Stranger(1)
+    subject = Subject(sequences=((liar.name, (5 << 32) + 9),))
+    subject.ready()
+    number = subject.befriend(liar)
+    assert_struck(subject, liar, subject.hears(number, liar.update()[0]), number, "Replay")
+
+
+def test_a_delta_may_be_older_than_the_snapshot_that_i_remember_from_before_my_restart():
+    author = Stranger(1)
+    subject = Subject(sequences=((author.name, (5 << 32) + 9),))
+    subject.ready()
+    author.sequence = (5 << 32) + 3
+    assert transfers(subject.hears(subject.befriend(author), author.update()[0]))
+    assert subject.strikes(author) == 0
+
+
+def test_the_same_manifest_said_again_is_no_offence_and_no_second_download():
+    subject, author, number, *_ = prepared()
+    announce, _ = author.update()
+    assert len(transfers(subject.hears(number, announce))) == 1
+    assert subject.hears(number, announce) == []
+    assert subject.strikes(author) == 0
+
+
+# -------------------------------------------------------------------------------------------- equivocation
+
+
+def two_faces(liar, **changes):
+    first, _ = liar.update(b"\0" * 16)
+    liar.sequence, liar.state = liar.sequence - 1, GENESIS
+    second, _ = liar.update(b"\1" * 16, **changes)
+    return first, second
+
+
+def test_two_faces_are_kept_banned_and_handed_on_and_a_third_peer_believes_it():
+    subject, liar, number, other, other_number = prepared()
+    first, second = two_faces(liar)
+    subject.hears(number, first)
+    effects = subject.hears(number, second)
+    assert of(effects, ev.KeepProof) == [ev.KeepProof(first.manifest, second.manifest)]
+    assert [close.code for close in of(effects, ev.CloseLink)] == [CloseCode.BANNED]
+    assert liar.name not in subject.neighbors
+    (proof,) = {e.message for e in of(effects, ev.Send) if e.link == other_number and isinstance(e.message, Proof)}
+
+    third, liar, liars_number, other, others_number = prepared()
+    effects = third.hears(others_number, proof)
+    assert of(effects, ev.KeepProof) == [ev.KeepProof(first.manifest, second.manifest)]
+    assert [close.link for close in of(effects, ev.CloseLink)] == [liars_number]
+    assert third.strikes(other) == 0
+    assert third.peer.membership.links.is_banned(liar.name, third.now)
+    assert third.hears(others_number, proof) == []       # told once is enough
+
+
+@pytest.mark.parametrize("case", ["one root", "two sequences", "two signers", "another federation", "junk"])
+def test_what_proves_nothing_costs_its_teller_a_strike(case):
+    subject, teller, number, *_ = prepared()
+    victim = Stranger(3)
+    first, second = two_faces(victim, **(dict(federation=OTHER.fingerprint) if case == "another federation" else {}))
+    if case == "one root":
+        second = first
+    elif case == "two sequences":
+        second, _ = victim.update(b"\2" * 16)
+    elif case == "two signers":
+        second, _ = two_faces(Stranger(4))
+    proof = Proof(first=first.manifest, second=b"junk" if case == "junk" else second.manifest)
+    effects = subject.hears(number, proof)
+    assert_struck(subject, teller, effects, number, "")
+    assert not subject.peer.membership.links.is_banned(victim.name, subject.now)
