@@ -18,7 +18,7 @@ from benchmarks.figures import Figure, Result, progress, watched
 from gossipfl.config import DataConfig, ModelConfig, NodeConfig, RoundConfig
 
 ANNOUNCED_AIM_S = 1.5
-ANNOUNCED, TRAINED = "listens on", "mixed round 0"
+ANNOUNCED, TRAINED = "listens on", "round 0: update of"
 MODEL = ModelConfig(name="mlp", inputs=(64,), hidden=(64,), classes=10)
 _LIBRARIES = "import asyncio, msgpack, msgspec, nacl.bindings, numpy, sqlite3, typer, zeroconf.asyncio"
 _TRAINING = f"{_LIBRARIES}, jax, optax"
