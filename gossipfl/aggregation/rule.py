@@ -4,7 +4,7 @@ A rule sees only differences: row j of z is neighbor j's public model minus mine
 depend on where the models lie.  Most rules never look at coordinates: they weigh the neighbors by what geometry.py
 measures of them, and the correction is one weighted sum of rows.  The others (coordinate.py) rank the numbers of every
 coordinate.  The daemon calls all of this with numpy arrays, the array engine under jax.jit and jax.vmap; jax is
-imported only in the second case.  The table of rules is in __init__.py, what is done before a set rule in pre.py.
+imported only in the second case.  The table of rules is in table.py, what is done before a set rule in pre.py.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class About(NamedTuple):
     round: Any = 0                                       # mine; an int, or traced by jax
     rounds: int | None = None                            # how many there will be; None and 0: nobody knows
     own_norm: Any = None                                 # length of my model
-    own_update: Array = None                      # (d,) my model minus the one I began this round with
-    losses: Array = None                          # (n,) of the neighbors' models on my examples ...
+    own_update: Array = None                             # (d,) my model minus the one I began this round with
+    losses: Array = None                                 # (n,) of the neighbors' models on my examples ...
     own_loss: Any = None                                 # ... and of mine
     seed: int = 0                                        # of my dice
 

@@ -19,6 +19,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+import msgspec
+
+from gossipfl.config import AggregationConfig
+from gossipfl.errors import ConfigError
 from gossipfl.overlay import Budgets, Edge, budgets
 
 Standing = Literal["honest", "certified", "damage-limited", "impossible"]
@@ -69,6 +73,20 @@ def choose(
         return _unjudged(n, rule, tuple(pre))
     case = _Case(n, len(edges) == n * (n - 1) // 2, byzantine_max, carried or budgets(n, edges))
     return case.chosen() if rule == AUTO else case.told(rule, tuple(pre))
+
+
+def check_auto(rules: AggregationConfig) -> None:
+    """Raises ConfigError for something to do before a rule that is yet to be chosen."""
+    if rules.rule == AUTO and rules.pre:
+        raise ConfigError('"auto" chooses what is done before the rule itself: leave "pre" out', "aggregation.pre")
+
+
+def in_force(asked: AggregationConfig, rule: str, pre: Sequence[str] = ()) -> AggregationConfig:
+    """What was asked for, with a rule in the place of "auto"; where that is clipping, each peer measures its radius."""
+    if asked.rule != AUTO:
+        return asked
+    radius = MEASURED if rule == "clipping" else asked.clip_radius
+    return msgspec.structs.replace(asked, rule=rule, pre=tuple(pre), clip_radius=radius)
 
 
 class _Case(NamedTuple):

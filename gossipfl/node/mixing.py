@@ -68,7 +68,7 @@ def mix(heard: Heard, ruling: Ruling, learner: Learner) -> Mixing:
     weights = np.array([heard.weights[place] for place in left], np.float32)
     try:
         about = _about(heard, left, own_norm, ruling.needs, learner)
-        rule, budget = ruling.rule(catching_up=heard.catching_up), ruling.budget(apart, catching_up=heard.catching_up)
+        rule, budget = ruling.of_round(apart, catching_up=heard.catching_up)
         correction = aggregation.mix(near, weights, rule, budget, about, rules.pre)
     except TooFewPeers as error:
         return Mixing(None, tuple(refused), distance, (f"! not mixed: {error}",))

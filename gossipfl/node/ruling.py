@@ -14,13 +14,22 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from gossipfl import aggregation
 from gossipfl.config import AggregationConfig, NodeConfig
 from gossipfl.errors import ConfigError
-from gossipfl.node.choice import AUTO, LEAST_SHARE, MEASURED, Choice, Radius, choose, typical_distance
+from gossipfl.node.choice import (
+    AUTO,
+    LEAST_SHARE,
+    MEASURED,
+    Choice,
+    Radius,
+    check_auto,
+    choose,
+    in_force,
+    typical_distance,
+)
 
 _MEASURING = ("clipping", "balance", "fltrust")  # rules of a length in the units of parameters, or of my own update
 _RADIUS = "radius"                               # its tensor in a checkpoint
@@ -30,9 +39,8 @@ Graph = tuple[int, tuple[tuple[int, int], ...]]  # peers that average with anybo
 def check(options: NodeConfig) -> None:
     """Raises ConfigError, with the number that is missing, for a rule that could never keep its promise here."""
     rules, overlay = options.aggregation, options.overlay
+    check_auto(rules)
     if rules.rule == AUTO:
-        if rules.pre:
-            raise ConfigError('auto chooses what is done before the rule itself: leave "pre" out', "aggregation.pre")
         return
     have = len(overlay.neighbors) if overlay.kind == "static" else max(overlay.degree, overlay.mesh_peers_max - 1)
     try:
@@ -52,14 +60,14 @@ class Ruling:
 
     def __init__(self, options: NodeConfig) -> None:
         asked, training = options.aggregation, options.training
-        self.asked = self.rules = asked
+        self.asked = asked
+        # Until the graph is seen: what needs none.
+        self.rules = in_force(asked, "clipping" if asked.byzantine_max else "mean")
         self.choice: Choice | None = None                # None: nobody has asked the graph yet
         self.radius = Radius(decay=asked.clip_decay)
         self._momentum = training.momentum if training.optimizer == "sgd" else 0.0
         self._graph: Graph | None = None
         self._next: Choice | None = None                 # an answer that must come twice to count
-        if asked.rule == AUTO:                           # until the graph is seen: what needs none
-            self._enforce("clipping" if asked.byzantine_max else "mean", ())
 
     def begin(self, length: float) -> None:
         """All begin with a model of this length."""
@@ -76,18 +84,19 @@ class Ruling:
         """What the rule must be told besides the differences."""
         return frozenset(aggregation.rule_named(self.rules.rule).needs)
 
-    def rule(self, *, catching_up: bool) -> str:
-        """The rule of a round.  Whoever catches up has no place of its own that anything could be measured from, so
-        then the median decides in place of rules that do; it bounds what a minority of liars can do as well."""
-        return "median" if catching_up and self.rules.rule in _MEASURING else self.rules.rule
+    def of_round(self, distances: Sequence[float], *, catching_up: bool = False) -> tuple[str, aggregation.Budget]:
+        """The rule of a round with neighbors so far away, and what it must withstand.
 
-    def budget(self, distances: Sequence[float], *, catching_up: bool = False) -> aggregation.Budget:
-        """What the rule must withstand, and its constants, in a round with neighbors so far away."""
+        Whoever catches up has no place of its own that anything could be measured from.  So then the median decides in
+        place of rules that do: it bounds what a minority of liars can do as well, and asks for no number of neighbors.
+        """
         budget = _budget(self.rules)._replace(momentum=self._momentum)
-        if catching_up or self.rules.rule != "clipping" or self.rules.clip_radius != MEASURED:
-            return budget
-        tau = self.radius.feed(typical_distance(distances, self.rules.byzantine_max))
-        return budget._replace(clip_radius=tau, clip_decay=1.0)      # the radius has decayed already
+        if catching_up and self.rules.rule in _MEASURING:
+            return "median", budget._replace(byzantine_max=0)
+        if self.rules.rule == "clipping" and self.rules.clip_radius == MEASURED:
+            tau = self.radius.feed(typical_distance(distances, self.rules.byzantine_max))
+            budget = budget._replace(clip_radius=tau, clip_decay=1.0)            # the radius has decayed already
+        return self.rules.rule, budget
 
     def consider(self, graph: Graph) -> Choice | None:
         """Ask the graph.  Returns what is new to tell: another rule, or another standing of it.
@@ -107,13 +116,8 @@ class Ruling:
             self._next = found
             return None
         self._next, self.choice = None, found
-        if self.asked.rule == AUTO:
-            self._enforce(found.rule, found.pre)
+        self.rules = in_force(self.asked, found.rule, found.pre)
         return found
-
-    def _enforce(self, rule: str, pre: tuple[str, ...]) -> None:
-        radius = MEASURED if rule == "clipping" else self.asked.clip_radius
-        self.rules = msgspec.structs.replace(self.asked, rule=rule, pre=pre, clip_radius=radius)
 
     def told(self) -> dict[str, Any]:
         """For the status page."""

@@ -19,7 +19,7 @@ from gossipfl.errors import ConfigError
 from gossipfl.federation import Federation
 from gossipfl.identity import Identity
 from gossipfl.node.choice import AUTO as AUTO_RULE
-from gossipfl.node.choice import Choice
+from gossipfl.node.choice import Choice, in_force
 from gossipfl.overlay import SCHEDULES, Edge, custom, edges
 from gossipfl.scenario.checks import check_codec, check_rule
 from gossipfl.scenario.conditions import conditions_of
@@ -27,7 +27,7 @@ from gossipfl.scenario.liars import Attack
 from gossipfl.scenario.placement import place
 from gossipfl.scenario.sections import AUTO, EDGES, LiarSection
 from gossipfl.scenario.spec import Scenario
-from gossipfl.scenario.standing import exposure, judged, resolved
+from gossipfl.scenario.standing import judged, outnumbered
 
 LOOPBACK = "127.0.0.1"
 
@@ -94,7 +94,7 @@ def make(spec: Scenario, seed: int | None = None, ports: Sequence[int] = ()) -> 
     neighbors = _neighbors(graph, spec.peers.count)
     neighbors_min = _auto_degree(spec, spec.peers.count) if graph is None else min(map(len, neighbors))
     choice = judged(spec.aggregation, spec.peers.count, graph, neighbors_min, seed)
-    rule = resolved(spec.aggregation, choice)
+    rule = in_force(spec.aggregation, choice.rule, choice.pre)
     check_rule(rule, neighbors_min, "give each peer more neighbors in [overlay]")
     agreed = _federation(spec, seed)
     identities = [identity_of(seed, number) for number in range(spec.peers.count)]
@@ -111,7 +111,7 @@ def make(spec: Scenario, seed: int | None = None, ports: Sequence[int] = ()) -> 
         )
         for number in range(spec.peers.count)
     )
-    warning = exposure(_hearers(neighbors, graph, neighbors_min), liars, spec.aggregation.byzantine_max)
+    warning = outnumbered(_hearers(neighbors, graph, neighbors_min), liars, spec.aggregation.byzantine_max)
     return Plan(
         spec=spec, seed=seed, federation=agreed, peers=peers, edges=graph, neighbors_min=neighbors_min, rule=rule,
         choice=choice, warnings=() if warning is None else (warning,),

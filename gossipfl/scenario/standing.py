@@ -10,11 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-import msgspec
-
 from gossipfl.config import AggregationConfig
-from gossipfl.errors import ConfigError
-from gossipfl.node.choice import AUTO, MEASURED, Choice, choose
+from gossipfl.node.choice import Choice, check_auto, choose
 from gossipfl.overlay import Edge, edges
 
 
@@ -23,22 +20,13 @@ def judged(aggregation: AggregationConfig, count: int, graph: Sequence[Edge] | N
 
     Raises ConfigError for something to do before a rule that is yet to be chosen.
     """
-    if aggregation.rule == AUTO and aggregation.pre:
-        raise ConfigError('"auto" chooses what is done before the rule itself: leave "pre" out', "aggregation.pre")
+    check_auto(aggregation)
     whole = likely_graph(count, degree, seed) if graph is None and aggregation.byzantine_max else graph or ()
     choice = choose(count, whole, aggregation.byzantine_max, rule=aggregation.rule, pre=aggregation.pre)
     if graph is not None or not aggregation.byzantine_max or degree == count - 1:
         return choice
     said = f"{choice.why}; said of a random graph of degree {degree}, because peers choose their neighbors as they run"
     return replace(choice, why=said)
-
-
-def resolved(aggregation: AggregationConfig, choice: Choice) -> AggregationConfig:
-    """`aggregation` with a rule in the place of "auto"; where that is clipping, each peer measures its radius."""
-    if aggregation.rule != AUTO:
-        return aggregation
-    radius = MEASURED if choice.rule == "clipping" else aggregation.clip_radius
-    return msgspec.structs.replace(aggregation, rule=choice.rule, pre=choice.pre, clip_radius=radius)
 
 
 def likely_graph(count: int, degree: int, seed: int) -> list[Edge]:
@@ -48,7 +36,7 @@ def likely_graph(count: int, degree: int, seed: int) -> list[Edge]:
     return edges("random_regular", count, degree=degree - count * degree % 2, seed=seed)
 
 
-def exposure(neighbors: Sequence[Sequence[int]], liars: Collection[int], byzantine_max: int) -> str | None:
+def outnumbered(neighbors: Sequence[Sequence[int]], liars: Collection[int], byzantine_max: int) -> str | None:
     """What to say if some honest peer has more liars for neighbors than are declared; None if nobody has."""
     honest = [peer for peer in range(len(neighbors)) if peer not in liars]
     lying = {peer: sum(other in liars for other in neighbors[peer]) for peer in honest}

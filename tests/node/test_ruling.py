@@ -79,16 +79,16 @@ def test_a_radius_that_is_measured_follows_the_first_rounds_and_outlives_a_resta
 def test_the_least_radius_is_a_share_of_the_model_that_all_begin_with():
     ruling = a_ruling(byzantine_max=1)
     ruling.begin(10.0)
-    assert ruling.budget([0.1]).clip_radius == 1.0
+    assert ruling.of_round([0.1])[1].clip_radius == 1.0
     worker = a_worker(0.0, rule="clipping", clip_radius=0.0)
     assert worker.ruling.radius.least == pytest.approx(0.1 * np.linalg.norm(worker.learner.vector()))
 
 
 def test_asking_what_would_be_measures_nothing():
     ruling = a_ruling(byzantine_max=1)
-    ruling.copy().budget([1.0, 2.0])
+    ruling.copy().of_round([1.0, 2.0])
     assert ruling.radius.rounds == 0
-    assert ruling.budget([1.0, 2.0]).clip_radius > 0
+    assert ruling.of_round([1.0, 2.0])[1].clip_radius > 0
     assert ruling.radius.rounds == 1
 
 
@@ -98,6 +98,14 @@ def test_whoever_catches_up_by_clipping_takes_the_median_and_measures_no_radius(
     worker.mix(Mix(0, tuple(far), 3, 3, (), (), 0.0, 0.0, catching_up=True))
     assert worker.learner.vector() == pytest.approx(np.full(SIZE, 99.5)), "the middle of mine, 0, and theirs"
     assert worker.ruling.radius.rounds == 0
+
+
+def test_whoever_catches_up_on_a_sparse_graph_mixes_with_the_two_neighbors_that_it_has():
+    worker = a_worker(0.0, rule="auto", byzantine_max=2)
+    near = [shows(peer, worker, np.full(SIZE, value)) for peer, value in zip(PEERS, (1.0, 2.0), strict=False)]
+    outcome = worker.mix(Mix(0, tuple(near), 2, 2, (), (), 0.0, 0.0, catching_up=True))
+    assert outcome.told == ()
+    assert worker.learner.vector() == pytest.approx(np.ones(SIZE))
 
 
 @pytest.mark.parametrize(("rules", "overlay", "words"), [

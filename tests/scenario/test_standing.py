@@ -10,7 +10,7 @@ from gossipfl.scenario.plan import make
 from gossipfl.scenario.progress import View
 from gossipfl.scenario.report.graph import topology
 from gossipfl.scenario.run import run
-from gossipfl.scenario.standing import exposure, likely_graph
+from gossipfl.scenario.standing import likely_graph, outnumbered
 
 FULL = {"kind": "full"}
 
@@ -87,9 +87,9 @@ def test_whoever_has_more_liars_around_than_declared_is_counted_and_named():
 
 
 def test_nobody_is_warned_of_liars_that_are_declared_or_not_there():
-    assert exposure([(1, 2), (0, 2), (0, 1)], {2}, 1) is None
-    assert exposure([(1,), (0,)], (), 0) is None
-    assert exposure([(1,), (0,)], {0, 1}, 0) is None
+    assert outnumbered([(1, 2), (0, 2), (0, 1)], {2}, 1) is None
+    assert outnumbered([(1,), (0,)], (), 0) is None
+    assert outnumbered([(1,), (0,)], {0, 1}, 0) is None
 
 
 class Listener(View):

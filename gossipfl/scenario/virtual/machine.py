@@ -99,7 +99,7 @@ class Machine:
         self.worker: Worker | Echo | None = None
         self._events: deque[ev.Event] = deque()
         self._backlog: list[ev.Event] = []               # of a pause
-        self._works = Works(self.later, self.make.pool, self._note_public)
+        self._works = Works(self.later, self.make.pool, self._note)
         self._armed_at = float("inf")
         self.dice = random.Random(f"gossipfl/1/machine/{self.network.seed}/{self.host}/{self.boots}")
         self.peer = self.make.peer(self._setup(), self.clock())
@@ -326,9 +326,11 @@ class Machine:
         number = self.worker.resume(*self.disk.checkpoint) if self.disk.checkpoint is not None else 0
         return ev.Ready(self.worker.own.size, number, self.worker.own.state)
 
-    def _note_public(self) -> None:
-        """What a snapshot shows while the next work is under way."""
+    def _note(self) -> None:
+        """What others may look at while the next work is under way, perhaps in a pool."""
         self.public: PublicModel = self._the_worker.own
+        if isinstance(self.worker, Worker):
+            self.ruling = self.worker.ruling.copy()
 
     @property
     def _the_worker(self) -> Worker | Echo:

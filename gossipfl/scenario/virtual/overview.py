@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from gossipfl.identity import PeerId
 from gossipfl.node.mixing import Heard, mix
-from gossipfl.node.ruling import Ruling
 from gossipfl.node.worker import Worker
 from gossipfl.overlay.spectrum import laplacian
 from gossipfl.overlay.structure import Edge
@@ -98,7 +97,7 @@ class Eyes:
         self, machine: Machine, models: dict[PeerId, Vector], weight: dict[PeerId, float]
     ) -> Callable[[Vector], Vector] | None:
         """The victim's next model if all lying neighbors show one lie; None if it asks what cannot be known now."""
-        if _UNSEEN & Ruling(machine.options).needs:
+        if _UNSEEN & machine.ruling.needs:
             return None
         return partial(_mixed, machine, machine.round, models, weight)
 
@@ -130,8 +129,8 @@ def _mixed(
         round=round, rounds=machine.options.round.rounds, own=own, peers=list(weight),
         models=[models.get(peer, lie) for peer in weight], weights=list(weight.values()), seed=round,
     )  # fmt: skip
-    # A ruling of its own: a measured radius would learn from lies that are only tried.
-    step = mix(heard, Ruling(machine.options), worker.learner).step
+    # A copy: a measured radius would learn from lies that are only tried.
+    step = mix(heard, machine.ruling.copy(), worker.learner).step
     return own if step is None else np.add(own, step, dtype=np.float32)
 
 

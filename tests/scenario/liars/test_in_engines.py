@@ -115,6 +115,19 @@ def test_a_simulated_victim_answers_by_its_rule_and_learns_nothing_from_it():
     np.testing.assert_array_equal(far, seen.respond(mean + np.float32(1e4)))
 
 
+def test_a_simulated_victim_answers_by_the_radius_that_it_has_measured():
+    auto = {"rule": "auto", "byzantine_max": 1}
+    watched = Watched(scenario("gaussian", aggregation=auto, overlay={"kind": "ring"}))
+    rounds = [machine.ruling.radius.rounds for machine in watched.machines[:HONEST]]
+    assert rounds == [ROUNDS] * HONEST, "one a round, however many lies were tried"
+    victim = watched.machines[0]
+    assert victim.ruling.radius.level == victim.worker.ruling.radius.level > 0
+    *_, (seen, _) = ((seen, phases) for seen, phases in watched.looks if seen.respond is not None)
+    mean = seen.honest.mean(axis=0)
+    far, farther = (seen.respond(mean + np.float32(length)) for length in (1e3, 2e3))
+    np.testing.assert_allclose(far, farther, atol=1e-3)          # both are beyond the radius: clipped to one length
+
+
 def test_a_simulated_liar_knows_the_weakest_cut_of_the_honest_graph():
     pairs = [[0, 1], [0, 2], [1, 2], [2, 3], [0, 4], [1, 4], [2, 5], [3, 5], [4, 5]]     # the honest: 3 hangs on 2
     watched = Watched(scenario("spectral", overlay={"kind": "edges", "edges": pairs}, rule="mean",
