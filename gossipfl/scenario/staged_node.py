@@ -24,14 +24,12 @@ import msgspec
 from gossipfl import config, federation
 from gossipfl.errors import ConfigError, UserError
 from gossipfl.identity import PeerId
+from gossipfl.scenario.around import Around
 from gossipfl.scenario.liars import Attack, attack_named
-from gossipfl.scenario.liars.witness import lend
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from gossipfl.learning.data import Shard
-    from gossipfl.learning.learner import Learner, LearnerContext, Metrics, TrainReport
+    from gossipfl.learning.learner import Learner, LearnerContext, TrainReport
     from gossipfl.protocol.peer import Peer
     from gossipfl.protocol.setup import Setup
 
@@ -125,34 +123,19 @@ def slowed(learner: Learner, speed: float, train_s: float = 0.0) -> Learner:
     return learner if speed == 1.0 and not train_s else Slow(learner, speed, train_s)
 
 
-class Slow:
+class Slow(Around):
     """A learner that sleeps, in its own thread, for as long as a slower machine would still compute."""
 
-    def __init__(self, learner: Any, speed: float, train_s: float) -> None:
-        self._learner, self._speed, self._train_s = learner, speed, train_s
-        lend(learner, self, "state", "restore", "gauge")
-
-    @property
-    def size(self) -> int:
-        return int(self._learner.size)
-
-    def vector(self) -> np.ndarray:
-        vector: np.ndarray = self._learner.vector()
-        return vector
-
-    def load(self, vector: np.ndarray) -> None:
-        self._learner.load(vector)
+    def __init__(self, learner: Learner, speed: float, train_s: float) -> None:
+        super().__init__(learner, "state", "restore", "gauge")
+        self._speed, self._train_s = speed, train_s
 
     def train(self, round: int) -> TrainReport:
         started = time.perf_counter()
-        report: TrainReport = self._learner.train(round)
+        report = super().train(round)
         took_s = time.perf_counter() - started
         time.sleep(max((self._train_s or took_s) / self._speed - took_s, 0.0))
         return report
-
-    def evaluate(self) -> Metrics:
-        metrics: Metrics = self._learner.evaluate()
-        return metrics
 
 
 # ------------------------------------------------------------------------------------------ half-open connections

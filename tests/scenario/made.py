@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gossipfl.learning.learner import Metrics, TrainReport
 from gossipfl.learning.sketch import sketch
 from gossipfl.node.store import RoundRow
 from gossipfl.scenario import spec
@@ -20,6 +21,30 @@ TINY = {
     "model": {"name": "custom", "learner": "numpy_softmax:build", "inputs": [64], "hidden": [], "classes": 10},
     "round": {"grace_s": 10.0, "linger_s": 2.0},
 }
+
+
+class Steps:
+    """An honest learner that moves by a fixed step a round."""
+
+    def __init__(self, start=(0, 0, 0), step=1):
+        self.x, self.step, self.trained = np.array(start, np.float32), np.float32(step), 0
+
+    @property
+    def size(self):
+        return len(self.x)
+
+    def vector(self):
+        return self.x.copy()
+
+    def load(self, vector):
+        self.x = np.array(vector, np.float32)
+
+    def train(self, round):
+        self.x, self.trained = self.x + self.step, self.trained + 1
+        return TrainReport(1.0, 1, 10)
+
+    def evaluate(self):
+        return Metrics(float(self.x[0] > 0), 0.0, 1)
 
 
 def tables(**sections):

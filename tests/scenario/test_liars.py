@@ -5,37 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
+from made import Steps
 
 from gossipfl.learning.data import Examples, Shard
-from gossipfl.learning.learner import Learner, Metrics, TrainReport
+from gossipfl.learning.learner import Learner, TrainReport
 from gossipfl.scenario.liars import ATTACKS
 from gossipfl.scenario.liars.learning import Gaussian, LabelFlip, SignFlip
 
 vectors = stn.arrays(np.float32, 5, elements=st.floats(-100, 100, width=32))
-
-
-class Steps:
-    """An honest learner that moves by a fixed step a round."""
-
-    def __init__(self, start, step):
-        self.x, self.step = start.copy(), step
-
-    @property
-    def size(self):
-        return len(self.x)
-
-    def vector(self):
-        return self.x.copy()
-
-    def load(self, vector):
-        self.x = vector.copy()
-
-    def train(self, round):
-        self.x = self.x + self.step
-        return TrainReport(1.0, 1, 10)
-
-    def evaluate(self):
-        return Metrics(float(self.x[0] > 0), 0.0, 1)
 
 
 @given(vectors, vectors, st.floats(0.5, 100, width=32))

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from test_liars import Steps
+from made import Steps
 
 from gossipfl.errors import ConfigError
 from gossipfl.learning.learner import Learner, Resumable, TrainReport

@@ -10,12 +10,11 @@ from argparse import Namespace
 from collections.abc import Sequence
 from statistics import fmean
 
-import numpy as np
-
 from gossipfl.config import TrainingConfig
 from gossipfl.scenario.arena import among, graph
-from gossipfl.scenario.liars.attack import Attack, Sight, Vector
+from gossipfl.scenario.liars.attack import Attack
 from gossipfl.scenario.liars.backdoor import Backdoor
+from gossipfl.scenario.liars.learning import FixedBias
 from studies import table
 from studies.cells import Row, Settings, Study, Value
 from studies.matches import liars_of, played, task_of
@@ -26,17 +25,7 @@ PLACEMENTS = ("random", "greedy")
 RULES = ("mean", "auto")
 DECLARED = 1
 SEEDS = 2
-
-
-class DriftingBias(Attack):
-    """x + alpha |x_1| u as published: the length is that of the first round's model, so it does not feed on itself."""
-
-    strength: float = 64.0
-    length: float = 1.0
-
-    def craft(self, sight: Sight) -> Vector:
-        u = np.random.default_rng(0).standard_normal(len(sight.own), dtype=np.float32)
-        return sight.own + np.float32(self.strength * self.length / np.linalg.norm(u)) * u
+ATTACKING: dict[str, Attack | None] = {"none": None, "fixed_bias": FixedBias(strength=64.0), "backdoor": Backdoor()}
 
 
 def study(options: Namespace) -> Study:
@@ -63,11 +52,8 @@ def run(cell: Settings) -> dict[str, Value]:
                               steps_max=int(cell["steps"]))                                              # fmt: skip
     task = task_of("mlp128", training, "iid", peers, seed)
     # Without liars the same peers count, so that a drop is one of the same models.
-    lies: dict[str, Attack | None] = {
-        "none": None, "fixed_bias": DriftingBias(length=float(np.linalg.norm(task.start()))), "backdoor": Backdoor(),
-    }  # fmt: skip
     found, defense = played(
-        among(peers, edges, liars), task, str(cell["rule"]), DECLARED, lies[attack], int(cell["rounds"]), seed
+        among(peers, edges, liars), task, str(cell["rule"]), DECLARED, ATTACKING[attack], int(cell["rounds"]), seed
     )
     outcome = found.outcome(judged=5000)
     return {

@@ -54,7 +54,8 @@ class Course:
     def __init__(self, match: Match, first: Vector) -> None:
         """first: (n, d), the models that all begin with."""
         self.match, decay = match, match.method.budget.clip_decay
-        self.radii = [Radius(decay=decay, least=LEAST_SHARE * norm(model)) for model in first]
+        self.start_norms = [norm(model) for model in first]
+        self.radii = [Radius(decay=decay, least=LEAST_SHARE * length) for length in self.start_norms]
 
 
 def play(match: Match, models: Vector, trainer: Trainer, watch: Callable[[int, Vector], bool] | None = None) -> Vector:
@@ -132,12 +133,12 @@ class _Scene(NamedTuple):
 
     def _sight(self, peer: int) -> Callable[..., Sight]:
         """What all liars around `peer` see, but for what is their own."""
-        hearing = self.course.match.world.hearings[peer]
+        hearing, course = self.course.match.world.hearings[peer], self.course
         many = len(hearing.honest)
         return partial(
             Sight, round=self.round, honest=self.half[list(hearing.honest)], weights=hearing.weights[:many],
             share=float(hearing.weights[many:].sum()), liars=hearing.lying, victim=self.half[peer],
-            along=self.along.get(peer), respond=partial(self._respond, peer),
+            start_norm=course.start_norms[peer], along=self.along.get(peer), respond=partial(self._respond, peer),
         )  # fmt: skip
 
     def _respond(self, peer: int, lie: Vector) -> Vector:

@@ -42,12 +42,14 @@ def serve(contest: Contest, watch: Callable[[int, Vector], bool] | None = None) 
     bent = task if contest.attack is None else poisoned(task, dict.fromkeys(liars, contest.attack))
     slopes, model = Gradients(bent), task.start()
     momenta, aggregate = np.zeros((len(task.parts), len(model)), np.float32), np.zeros_like(model)
+    start_norm = float(np.linalg.norm(model))
     kept = np.full((len(task.parts), 1), contest.beta, np.float32)
     kept[list(liars)] = 0                                # a liar's gradient is fresh, as in the published code
     rate = np.float32(task.training.learning_rate)
     for iteration in range(contest.iterations):
         momenta = kept * momenta + slopes(model, iteration)
-        aggregate = aggregated(contest, _shown(contest, momenta, aggregate, iteration), aggregate, iteration)
+        shown = _shown(contest, momenta, aggregate, iteration, start_norm)
+        aggregate = aggregated(contest, shown, aggregate, iteration)
         model = model - rate * aggregate
         if not np.isfinite(model @ model) or (watch is not None and watch(iteration, model)):
             break
@@ -65,7 +67,7 @@ def aggregated(contest: Contest, rows: Vector, previous: Vector, iteration: int)
     return np.asarray(origin + found.vector, np.float32)
 
 
-def _shown(contest: Contest, momenta: Vector, aggregate: Vector, iteration: int) -> Vector:
+def _shown(contest: Contest, momenta: Vector, aggregate: Vector, iteration: int, start_norm: float) -> Vector:
     """momenta (n, d) with the liars' rows replaced by what they say."""
     attack, n, f = contest.attack, len(momenta), contest.liars
     if attack is None or not f:
@@ -73,7 +75,7 @@ def _shown(contest: Contest, momenta: Vector, aggregate: Vector, iteration: int)
     honest = momenta[: n - f]
     sight = partial(
         Sight, round=iteration, honest=honest, weights=np.full(n - f, 1 / n, np.float32), share=f / n, liars=f,
-        respond=partial(_respond, contest, honest, aggregate, iteration),
+        start_norm=start_norm, respond=partial(_respond, contest, honest, aggregate, iteration),
     )  # fmt: skip
     still = np.zeros_like(aggregate)                     # before this update there was none: a lie is about the update
     lies = [

@@ -38,6 +38,7 @@ class Sight:
     seed: int                                            # the liar's own
     own: Vector                                          # (d,) its model, honestly trained
     before: Vector                                       # (d,) the model it had before this round's training
+    start_norm: float                                    # length of the model that all began with
     honest: Vector                                       # (h, d) of the victim's honest neighbors, or all that I see
     weights: Vector                                      # (h,) that the victim gives them
     share: float                                         # weight of all liars together at the victim

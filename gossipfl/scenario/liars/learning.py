@@ -15,14 +15,15 @@ import numpy as np
 from gossipfl.config import Count
 from gossipfl.protocol.peer import Peer
 from gossipfl.protocol.setup import Setup
+from gossipfl.scenario.around import Around
 from gossipfl.scenario.liars.attack import Attack, Knock, Sight, Vector
 from gossipfl.scenario.liars.search import WORST, Strength, at_strength, check_strength
 from gossipfl.scenario.liars.timing import Misdater
-from gossipfl.scenario.liars.witness import KEPT, Eyes, Poisoning, lend
+from gossipfl.scenario.liars.witness import KEPT, Eyes, Poisoning
 
 if TYPE_CHECKING:
     from gossipfl.learning.data import Shard
-    from gossipfl.learning.learner import Learner, Metrics, TrainReport
+    from gossipfl.learning.learner import Learner, TrainReport
 
 
 class SignFlip(Poisoning):
@@ -78,9 +79,9 @@ class Gaussian(Poisoning):
 class FixedBias(Poisoning):
     """x + alpha ||x|| u, always in one direction u, the same for all liars: drift (Gabrielli and Tolomei 2026).
 
-    They take alpha = 64 (unseen; 2.5 for their runs of 300 rounds) and ||x|| of the first round; this is the length of
-    the model before training.  What a step too many cannot do, every round does a little of: rules that forget.
-    Against it: rules that drop or clip what is far.
+    They take alpha = 64 (unseen; 2.5 for their runs of 300 rounds) and ||x|| of the first round, and so is it here: a
+    length that grew with the model would feed on itself.  What a step too many cannot do, every round does a little of:
+    rules that forget.  Against it: rules that drop or clip what is far.
     """
 
     strength: Strength = WORST
@@ -91,7 +92,7 @@ class FixedBias(Poisoning):
 
     def craft(self, sight: Sight) -> Vector:
         u = np.random.default_rng(self.direction).standard_normal(len(sight.own), dtype=np.float32)
-        u *= np.linalg.norm(sight.before) / np.linalg.norm(u)
+        u *= sight.start_norm / np.linalg.norm(u)
         return at_strength(sight, self.strength, 64.0, lambda alpha: sight.own + np.float32(alpha) * u)
 
 
@@ -153,27 +154,13 @@ class Stale(Poisoning):
         return Misdater(setup, now, self.claims) if self.claims else Peer(setup, now)
 
 
-class Idle:
+class Idle(Around):
     """A learner that says it has trained."""
 
     def __init__(self, honest: Learner) -> None:
-        self._honest = honest
-        lend(honest, self, "gauge")
-
-    @property
-    def size(self) -> int:
-        return self._honest.size
-
-    def vector(self) -> Vector:
-        return self._honest.vector()
-
-    def load(self, vector: Vector) -> None:
-        self._honest.load(vector)
+        super().__init__(honest, "gauge")
 
     def train(self, round: int) -> TrainReport:
         from gossipfl.learning.learner import TrainReport
 
         return TrainReport(loss=0.0, steps=0, examples=1)
-
-    def evaluate(self) -> Metrics:
-        return self._honest.evaluate()

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from gossipfl.scenario.around import Around
 from gossipfl.scenario.liars.attack import Attack, Sight, Vector
 
 if TYPE_CHECKING:
-    from gossipfl.learning.learner import Learner, Metrics, TrainReport
+    from gossipfl.learning.learner import Learner, TrainReport
 
 KEPT = 8                                                 # own models of earlier rounds, for lies about time
 
@@ -59,15 +60,8 @@ class Poisoning(Attack):
         return True
 
 
-def lend(learner: Learner, to: object, *names: str) -> None:
-    """Let what wraps `learner` do what this one can do besides learning, such as `gauge`; not all can."""
-    for name in names:
-        if hasattr(learner, name):
-            setattr(to, name, getattr(learner, name))
-
-
-class FalseWitness:
-    """A learner that trains and, once trained, shows a lie about the result.
+class FalseWitness(Around):
+    """A learner that trains and, once trained, shows a lie about the result.  What it evaluates it keeps to itself.
 
     It goes on from the plain mean of what it has and sees, as an honest peer among them would, so that its lies follow
     the others.  Seeing nobody, it goes on from the mix of its lie with the others' models where that mix is nearer to
@@ -76,14 +70,11 @@ class FalseWitness:
     """
 
     def __init__(self, honest: Learner, attack: Attack, seed: int, eyes: Eyes) -> None:
-        self._honest, self._attack, self._seed, self._eyes = honest, attack, seed, eyes
+        super().__init__(honest, "gauge")
+        self._attack, self._seed, self._eyes = attack, seed, eyes
         self._shown = honest.vector()                    # before any training everybody holds this one
+        self._start_norm = float(np.linalg.norm(self._shown))
         self._past: deque[Vector] = deque(maxlen=KEPT)
-        lend(honest, self, "gauge")
-
-    @property
-    def size(self) -> int:
-        return self._honest.size
 
     def vector(self) -> Vector:
         """(d,) float32: the lie of the newest round."""
@@ -91,23 +82,20 @@ class FalseWitness:
 
     def load(self, vector: Vector) -> None:
         """Take what others make of it as the truth to lie about, or leave it."""
-        truth, seen = self._honest.vector(), self._eyes.look(self.size).honest
+        truth, seen = self.inside.vector(), self._eyes.look(self.size).honest
         if len(seen):
-            self._honest.load((truth + seen.sum(axis=0)) / np.float32(1 + len(seen)))
+            self.inside.load((truth + seen.sum(axis=0)) / np.float32(1 + len(seen)))
         elif np.linalg.norm(vector - truth) < np.linalg.norm(vector - self._shown):
-            self._honest.load(vector)
+            self.inside.load(vector)
 
     def train(self, round: int) -> TrainReport:
-        before = self._honest.vector()
-        report = self._honest.train(round)
-        own, seen = self._honest.vector(), self._eyes.look(self.size)
+        before = self.inside.vector()
+        report = self.inside.train(round)
+        own, seen = self.inside.vector(), self._eyes.look(self.size)
         sight = Sight(
-            round=round, seed=self._seed, own=own, before=before, past=tuple(self._past), **seen._asdict(),
+            round=round, seed=self._seed, own=own, before=before, start_norm=self._start_norm, past=tuple(self._past),
+            **seen._asdict(),
         )  # fmt: skip
         self._shown = np.asarray(self._attack.craft(sight), np.float32)
         self._past.appendleft(own)
         return report
-
-    def evaluate(self) -> Metrics:
-        """How good the model is that the liar keeps to itself."""
-        return self._honest.evaluate()

@@ -12,8 +12,8 @@ def draw(seed, honest=6, d=5, **changes):
     models = (common + 0.5 * dice.normal(size=(honest + 3, d))).astype(np.float32)
     weights = np.full(honest, 1 / (honest + 3), np.float32)
     made = {
-        "round": 3, "seed": 11, "own": models[-1], "before": models[-2], "honest": models[:honest], "weights": weights,
-        "share": 2 / (honest + 3), "liars": 2, "victim": models[-3],
+        "round": 3, "seed": 11, "own": models[-1], "before": models[-2], "start_norm": 1.5, "honest": models[:honest],
+        "weights": weights, "share": 2 / (honest + 3), "liars": 2, "victim": models[-3],
     }  # fmt: skip
     return Sight(**made | changes)
 

@@ -4,38 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made import Steps
 from sights import draw, with_
 
-from gossipfl.learning.learner import Metrics, TrainReport
 from gossipfl.scenario.liars.learning import BitFlip, FixedBias, FreeRider, Gaussian, SignFlip, Stale
 from gossipfl.scenario.liars.updates import Nan
 from gossipfl.scenario.liars.witness import KEPT, FalseWitness, Seen
 
 seeds = st.integers(0, 10_000)
-
-
-class Steps:
-    """An honest learner that moves by a fixed step a round."""
-
-    def __init__(self, d=3):
-        self.x, self.trained = np.zeros(d, np.float32), 0
-
-    @property
-    def size(self):
-        return len(self.x)
-
-    def vector(self):
-        return self.x.copy()
-
-    def load(self, vector):
-        self.x = np.array(vector, np.float32)
-
-    def train(self, round):
-        self.x, self.trained = self.x + np.float32(1), self.trained + 1
-        return TrainReport(1.0, 1, 10)
-
-    def evaluate(self):
-        return Metrics(0.5, 0.0, 1)
 
 
 class Looking:
@@ -61,7 +37,7 @@ def test_fixed_bias_is_one_direction_for_all_liars_and_rounds_and_as_long_as_tol
     sight = draw(seed)
     steps = [FixedBias(strength=2.5).craft(one) - one.own for one in (sight, with_(sight, seed=99, round=7))]
     np.testing.assert_allclose(steps[0], steps[1], rtol=1e-3, atol=1e-4)
-    assert np.linalg.norm(steps[0]) == pytest.approx(2.5 * np.linalg.norm(sight.before), rel=1e-3)
+    assert np.linalg.norm(steps[0]) == pytest.approx(2.5 * sight.start_norm, rel=1e-3)
     other = FixedBias(strength=2.5, direction=1).craft(sight) - sight.own
     assert not np.allclose(other, steps[0], atol=1e-3)
 
