@@ -36,7 +36,7 @@ class Study:
     name: str
     version: int                             # raise it when `run` changes what it measures
     cells: tuple[Settings, ...]              # all with the same keys
-    figures: tuple[str, ...]                 # keys of what `run` gives
+    figures: tuple[str, ...]                 # of what `run` gives, those to keep
     run: Callable[[Settings], dict[str, Value]]          # a function of a module, so that another process finds it
     report: Callable[[Sequence[Row]], str]   # Markdown
     pictures: Callable[[Sequence[Row]], dict[str, str]] = lambda rows: {}    # file name -> SVG
@@ -89,11 +89,11 @@ def chosen(study: Study, only: Mapping[str, Collection[str]]) -> list[Settings]:
 def _measured(study: Study, cells: Sequence[Settings], jobs: int) -> Iterator[tuple[Settings, dict[str, Value], float]]:
     """Each cell with its figures and seconds, as they end."""
     if jobs == 1 or len(cells) < 2:
-        yield from ((cell, *_timed(study.run, cell)) for cell in cells)
+        yield from ((cell, *_timed(study.run, study.figures, cell)) for cell in cells)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, len(cells)), mp_context=context, initializer=_deaf) as pool:
-        waiting: dict[Future[Any], Settings] = {pool.submit(_timed, study.run, cell): cell for cell in cells}
+        waiting: dict[Future[Any], Settings] = {pool.submit(_timed, study.run, study.figures, cell): cell for cell in cells}
         try:
             while waiting:
                 ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
@@ -105,9 +105,12 @@ def _measured(study: Study, cells: Sequence[Settings], jobs: int) -> Iterator[tu
             raise
 
 
-def _timed(run: Callable[[Settings], dict[str, Value]], cell: Settings) -> tuple[dict[str, Value], float]:
+def _timed(
+    run: Callable[[Settings], dict[str, Value]], figures: Sequence[str], cell: Settings
+) -> tuple[dict[str, Value], float]:
     began = time.perf_counter()
-    return run(cell), time.perf_counter() - began
+    found = run(cell)
+    return {name: found[name] for name in figures}, time.perf_counter() - began
 
 
 def _deaf() -> None:

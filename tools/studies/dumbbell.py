@@ -14,7 +14,7 @@ from gossipfl.config import TrainingConfig
 from gossipfl.scenario.arena import among, graph
 from studies import table
 from studies.cells import Row, Settings, Study, Value
-from studies.matches import played, task_of
+from studies.matches import ended, played, task_of
 
 PEERS, DECLARED = 20, 1
 RULES = (
@@ -46,12 +46,10 @@ def run(cell: Settings) -> dict[str, Value]:
     found, defense = played(
         world, task, str(cell["rule"]), int(cell["declared"]), None, int(cell["rounds"]), seed, Budget(clip_radius=1.0)
     )
-    outcome, half = found.outcome(judged=2000), PEERS // 2
+    half = PEERS // 2
     return {
-        "of_mean": outcome.of_mean, "clique_a": found.of_mean(list(range(half))),
-        "clique_b": found.of_mean(list(range(half, PEERS))), "peer_mean": outcome.mean,
-        "disagreement": outcome.disagreement, "used": "+".join((*defense.method.pre, defense.method.rule)),
-        "standing": defense.standing,
+        **ended(found, defense, judged=2000), "clique_a": found.of_mean(list(range(half))),
+        "clique_b": found.of_mean(list(range(half, PEERS))),
     }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from gossipfl.scenario.arena.examples import MINORITY
 from gossipfl.scenario.arena.learning import Judge
 from studies import table
 from studies.cells import Row, Settings, Study, Value
-from studies.matches import played, task_of
+from studies.matches import defended, played, task_of
 
 PEERS, DECLARED = 6, 1
 RULES = (
@@ -50,8 +50,7 @@ def run(cell: Settings) -> dict[str, Value]:
     theirs, others = (Examples(task.test.x[rows], task.test.y[rows]) for rows in (rare, ~rare))
     return {
         "minority": found.of_mean(test=theirs), "majority": found.of_mean(test=others),
-        "minority_peer": float(Judge(task, theirs)(found.models[-1:])[0]),
-        "used": "+".join((*defense.method.pre, defense.method.rule)), "standing": defense.standing,
+        "minority_peer": float(Judge(task, theirs)(found.models[-1:])[0]), **defended(defense),
     }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from gossipfl.scenario.arena.defense import LIMITED
 from gossipfl.scenario.liars import attack_named
 from studies import heat, table
 from studies.cells import Row, Settings, Study, Value
-from studies.matches import ALONE, DATASETS, MODELS, liars_of, played, task_of
+from studies.matches import ALONE, DATASETS, MODELS, ended, liars_of, played, task_of
 
 LISTS: dict[str, tuple[Any, ...]] = {        # option: what it is by default
     "rules": ("mean", AUTO, "clipping", "cs_plus", "nna", "trimmed_mean", "nnm+trimmed_mean", "median", "krum"),
@@ -87,11 +87,7 @@ def run(cell: Settings) -> dict[str, Value]:
     attack = None if cell["attack"] == "none" else attack_named(str(cell["attack"]))()
     world = among(peers, edges, liars_of(str(cell["placement"]), b, peers, edges, seed))
     found, defense = played(world, task, rule, b, attack, int(cell["rounds"]), seed)
-    outcome = found.outcome(judged=2000)
-    return {
-        "of_mean": outcome.of_mean, "peer_mean": outcome.mean, "peer_min": outcome.min, "success": outcome.success,
-        "used": "+".join((*defense.method.pre, defense.method.rule)), "standing": defense.standing,
-    }  # fmt: skip
+    return ended(found, defense, judged=2000)
 
 
 def report(rows: Sequence[Row]) -> str:

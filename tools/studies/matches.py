@@ -20,6 +20,7 @@ from gossipfl.scenario.arena.learned import Played, learn
 from gossipfl.scenario.arena.learning import Task
 from gossipfl.scenario.liars.attack import Attack
 from gossipfl.scenario.placement import place
+from studies.cells import Value
 
 MODELS: dict[str, tuple[Literal["mlp", "cnn", "softmax"], tuple[int, ...]]] = {      # inputs are the data's
     "mlp": ("mlp", (100,)), "mlp128": ("mlp", (128,)), "cnn": ("cnn", (16, 32, 64)), "softmax": ("softmax", ()),
@@ -61,3 +62,18 @@ def played(
     defense = defend(rule, world, declared, budget)
     match = Match(world=world, method=defense.method, attack=attack, rounds=rounds, seed=seed)
     return learn(match, task), defense
+
+
+def ended(found: Played, defense: Defense, judged: int | None = None) -> dict[str, Value]:
+    """What a match came to: accuracies of the honest, each on so many test examples, and what defended them."""
+    outcome = found.outcome(judged)
+    return {
+        "of_mean": outcome.of_mean, "peer_mean": outcome.mean, "peer_min": outcome.min,
+        "disagreement": outcome.disagreement, "success": outcome.success, **defended(defense),
+    }  # fmt: skip
+
+
+def defended(defense: Defense) -> dict[str, Value]:
+    """What the honest did, as they chose it, and what may be said of it."""
+    used = "+".join((*defense.method.pre, defense.method.rule))
+    return {"used": used, "standing": defense.standing, "why": defense.why}

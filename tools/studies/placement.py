@@ -17,7 +17,7 @@ from gossipfl.scenario.liars.backdoor import Backdoor
 from gossipfl.scenario.liars.learning import FixedBias
 from studies import table
 from studies.cells import Row, Settings, Study, Value
-from studies.matches import liars_of, played, task_of
+from studies.matches import ended, liars_of, played, task_of
 
 PEERS, LIARS, ROUNDS = 50, 5, 30
 GRAPHS = ("ring_of_cliques", "scale_free", "random_geometric")
@@ -38,7 +38,7 @@ def study(options: Namespace) -> Study:
         for attack in ("none", "fixed_bias", "backdoor") for placement in PLACEMENTS for rule in RULES
     ]  # fmt: skip
     return Study(
-        name="placement", version=1, cells=tuple(cells), run=run, report=report,
+        name="placement", version=2, cells=tuple(cells), run=run, report=report,
         figures=("peer_mean", "peer_min", "of_mean", "success", "used", "standing"),
     )  # fmt: skip
 
@@ -55,11 +55,7 @@ def run(cell: Settings) -> dict[str, Value]:
     found, defense = played(
         among(peers, edges, liars), task, str(cell["rule"]), DECLARED, ATTACKING[attack], int(cell["rounds"]), seed
     )
-    outcome = found.outcome(judged=5000)
-    return {
-        "peer_mean": outcome.mean, "peer_min": outcome.min, "of_mean": outcome.of_mean, "success": outcome.success,
-        "used": "+".join((*defense.method.pre, defense.method.rule)), "standing": defense.standing,
-    }  # fmt: skip
+    return ended(found, defense, judged=5000)
 
 
 def report(rows: Sequence[Row]) -> str:

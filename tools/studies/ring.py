@@ -17,7 +17,7 @@ from gossipfl.scenario.arena import around, graph
 from gossipfl.scenario.liars import ATTACKS
 from studies import table
 from studies.cells import Row, Settings, Study, Value
-from studies.matches import played, task_of
+from studies.matches import ended, played, task_of
 
 PEERS, BESIDES, PARTS = 5, 2, 15             # the data is dealt to the liars, too, who throw it away
 RULES = ("auto", "damage_limited", "clipping", "ubar", "geometric_median", "trimmed_mean", "median", "mean", "alone")
@@ -50,18 +50,13 @@ def run(cell: Settings) -> dict[str, Value]:
         around(PEERS, graph("ring", PEERS), BESIDES), task, str(cell["rule"]), BESIDES,
         msgspec.convert(fields, ATTACKS[attack]), int(cell["rounds"]), seed, Budget(clip_radius=RADIUS),
     )  # fmt: skip
-    outcome = found.outcome()
-    return {
-        "of_mean": outcome.of_mean, "peer_mean": outcome.mean, "peer_min": outcome.min,
-        "disagreement": outcome.disagreement, "used": "+".join((*defense.method.pre, defense.method.rule)),
-        "standing": defense.standing, "why": defense.why,
-    }  # fmt: skip
+    return ended(found, defense)
 
 
 def report(rows: Sequence[Row]) -> str:
     told = table.pivot(rows, "rule", "attack", "of_mean", table.percent, PUBLISHED)
     single = table.pivot(rows, "rule", "attack", "peer_min", table.percent)
-    auto = next((f"`auto` chose {row['used']}, {row['standing']}: {row['why']}" for row in rows if row["why"]), "")
+    auto = next((f"`auto` chose {row['used']}; {row['why']}" for row in rows if row["why"]), "")
     return (
         f"Accuracy of the mean of the honest models in percent, published in parentheses:\n\n{told}\n\n"
         f"The worst honest peer's own:\n\n{single}\n\n{auto}"
