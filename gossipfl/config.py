@@ -57,10 +57,10 @@ class DataConfig(Options):
 
     source: str = "digits"                      # digits, mnist, or a path: folder of IDX files, .npz, .csv
     label: str = "label"                        # csv: the column that holds the class
-    split: Literal["none", "iid", "dirichlet", "shards", "by_class", "quantity"] = "none"
+    split: Literal["none", "iid", "dirichlet", "shards", "by_class", "minority", "quantity"] = "none"
     alpha: Amount = 0.5                         # dirichlet: small is skewed; quantity: the same over sizes
     shards_per_peer: Positive = 2               # shards: McMahan et al. 2017, section 3
-    classes_per_peer: Positive = 2              # by_class
+    classes_per_peer: Positive = 2              # by_class; minority: how many the last peer alone has
     peers: Positive = 1                         # into how many parts the source is split ...
     part: Count = 0                             # ... and which of them is mine
     seed: int = 0                               # of the split

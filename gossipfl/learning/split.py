@@ -86,11 +86,18 @@ def _by_class(labels: Labels, data: DataConfig, rng: np.random.Generator) -> lis
     return [np.concatenate(part) for part in parts]
 
 
+def _minority(labels: Labels, data: DataConfig, rng: np.random.Generator) -> list[Indices]:
+    """The last peer alone has the last classes, and nothing else; the others share the rest alike."""
+    rare = np.isin(labels, np.unique(labels)[-data.classes_per_peer :])
+    return [*np.array_split(rng.permutation(np.flatnonzero(~rare)), data.peers - 1), np.flatnonzero(rare)]
+
+
 SPLITTERS: dict[str, Splitter] = {
     "iid": _iid,
     "dirichlet": _dirichlet,
     "shards": _shards,
     "by_class": _by_class,
+    "minority": _minority,
     "quantity": _quantity,
 }
 
@@ -106,8 +113,8 @@ def _repaired(parts: list[Indices], data: DataConfig) -> list[Indices]:
     """The poorest takes from the richest until everyone has examples_min; a promise of classes is never broken."""
     sizes, least = [len(part) for part in parts], data.examples_min
     while min(sizes) < least:
-        if data.split == "by_class":
-            raise ConfigError(f"by_class leaves a peer {min(sizes)} examples, needed are {least}", "data.split")
+        if data.split in ("by_class", "minority"):
+            raise ConfigError(f"{data.split} leaves a peer {min(sizes)} examples, needed are {least}", "data.split")
         poor, rich = int(np.argmin(sizes)), int(np.argmax(sizes))
         moved = min(least - sizes[poor], sizes[rich] - least)
         parts[poor] = np.concatenate([parts[poor], parts[rich][-moved:]])
@@ -139,5 +146,10 @@ def _check(labels: Labels, data: DataConfig) -> None:
         raise ConfigError(
             f"{peers} peers with {data.classes_per_peer} of {classes} classes each leave some to nobody, "
             f"or ask for more than there are",
+            "data.classes_per_peer",
+        )
+    if data.split == "minority" and (peers < 2 or data.classes_per_peer >= classes):
+        raise ConfigError(
+            f"{peers} peers and {classes} classes, {data.classes_per_peer} of them the last peer's, leave no majority",
             "data.classes_per_peer",
         )

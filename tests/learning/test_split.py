@@ -43,7 +43,7 @@ def test_parts_are_disjoint_complete_and_large_enough(case):
     try:
         parts = split(labels, data)
     except ConfigError:
-        assert data.split == "by_class"                 # the only one that refuses rather than mix classes in
+        assert data.split in ("by_class", "minority")   # which refuse rather than mix classes in
         return
     assert len(parts) == data.peers
     assert sorted(np.concatenate(parts).tolist()) == list(range(len(labels)))
@@ -90,6 +90,14 @@ def test_by_class_gives_each_peer_exactly_its_number_of_classes():
     assert [len(classes_of(part)) for part in a_split("by_class", classes_per_peer=3)] == [3] * 6
 
 
+def test_a_minority_alone_has_its_classes_and_nothing_else():
+    *others, minority = a_split("minority")
+    assert classes_of(minority) == {8, 9}
+    assert [classes_of(part) for part in others] == [set(range(8))] * 5
+    assert max(map(len, others)) - min(map(len, others)) <= 1
+    assert classes_of(a_split("minority", classes_per_peer=3)[-1]) == {7, 8, 9}
+
+
 def test_quantity_varies_sizes_but_not_classes():
     sizes = sorted(map(len, a_split("quantity", alpha=1.0)))
     assert sizes[-1] > 4 * sizes[0]
@@ -112,6 +120,9 @@ def test_the_richest_gives_to_those_who_would_have_too_little():
         ({"split": "by_class", "classes_per_peer": 1}, "data.classes_per_peer"),
         ({"split": "by_class", "classes_per_peer": 11}, "data.classes_per_peer"),
         ({"split": "by_class", "classes_per_peer": 2, "examples_min": 90}, "data.split"),
+        ({"split": "minority", "peers": 1}, "data.classes_per_peer"),
+        ({"split": "minority", "classes_per_peer": 10}, "data.classes_per_peer"),
+        ({"split": "minority", "examples_min": 100}, "data.split"),
     ],
 )
 def test_the_impossible_is_refused_by_name(options, path):

@@ -82,6 +82,18 @@ def test_liars_that_are_treated_as_some_honest_peers_are_told_apart_by_nobody():
     assert warning.startswith("peer 00 is honest, and 100 % of its model was left out")
 
 
+def test_an_honest_peer_far_from_all_is_wronged_even_where_a_rule_drops_only_the_numbers_in_which_it_differs():
+    def warnings(kept, far):
+        _, outcomes = a_story(lambda judge, peer, n: kept if peer == 5 else 0.8, [],
+                              distance=lambda peer: far if peer == 5 else 1.0)                           # fmt: skip
+        return conclusions(outcomes)["warnings"]
+
+    (warning,) = warnings(0.6, 7.0)
+    assert "peer 05 is honest, and 40 % of its model was left out, of honest peers in the middle 20 %" in warning
+    assert "7.0 times as far away as they are" in warning
+    assert warnings(0.6, 2.0) == warnings(0.75, 7.0) == []
+
+
 def test_a_rule_that_leaves_everybody_out_is_told_as_such_and_wrongs_nobody_in_particular():
     _, outcomes = a_story(lambda judge, peer, n: float(peer == n % 4), [])
     (warning,) = conclusions(outcomes)["warnings"]

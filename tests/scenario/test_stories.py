@@ -17,6 +17,7 @@ from gossipfl.scenario import run as scenario_run
 from gossipfl.scenario.directories import LOG_FILE, directory_of
 from gossipfl.scenario.progress import View
 from gossipfl.scenario.report import figures
+from gossipfl.scenario.report.conclusions import conclusions
 
 
 class Told:
@@ -85,6 +86,17 @@ def test_alie_hardly_harms_those_who_mix_the_nearest_first_and_carries_the_mean_
     assert all_done(lied_to)
     assert fmean(lied_to.accuracies) > fmean(honest.accuracies) - 0.03
     assert max(mean.accuracies) < 0.5
+
+
+def test_minority_is_taken_for_a_liar_and_the_report_says_so(tell):
+    small = ("data.source=digits", "model.inputs=[64]", "scenario.rounds=20")
+    certified, ranked = tell("minority", *small), tell("minority", *small, "aggregation.rule=trimmed_mean")
+    trusting = tell("minority", *small, "aggregation.byzantine_max=0")
+    for story in (certified, ranked):
+        (warning,) = conclusions(story.ran.outcomes)["warnings"]
+        assert warning.startswith("peer 05 is honest")
+    assert conclusions(trusting.ran.outcomes)["warnings"] == []
+    assert fmean(trusting.accuracies) > fmean(certified.accuracies) > fmean(ranked.accuracies)
 
 
 def test_straggler_is_not_waited_for_and_finishes_all_the_same(tell):

@@ -93,7 +93,9 @@ def _measured(study: Study, cells: Sequence[Settings], jobs: int) -> Iterator[tu
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, len(cells)), mp_context=context, initializer=_deaf) as pool:
-        waiting: dict[Future[Any], Settings] = {pool.submit(_timed, study.run, study.figures, cell): cell for cell in cells}
+        waiting: dict[Future[Any], Settings] = {
+            pool.submit(_timed, study.run, study.figures, cell): cell for cell in cells
+        }
         try:
             while waiting:
                 ended, _ = wait(waiting, return_when=FIRST_COMPLETED)

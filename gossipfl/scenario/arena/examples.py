@@ -1,7 +1,7 @@
 """Which examples the peers of a published experiment hold: its splits, of a data set on this disk.
 
 learning/split.py has the splits that a user of federations wants; here are those that papers sort by hand: by label
-("sorted"), halves of the classes ("halves"), one peer with classes of its own ("minority").  Seeded, disjoint.
+("sorted"), and halves of the classes ("halves").  Seeded, disjoint.
 """
 
 from __future__ import annotations
@@ -20,20 +20,10 @@ Labels = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.intp]
 Dealer = Callable[[Labels, int, np.random.Generator], list[Rows]]
 
-MINORITY = (8, 9)                                        # the classes that the last peer alone has
-
-
 def load(source: str, model: ModelConfig) -> tuple[Examples, Examples]:
     """(training examples, common test set).  Raises DataError where the data is not on this disk."""
     whole = load_shard(DataConfig(source=source), model)
     return whole.train, whole.test
-
-
-def held_out(train: Examples, fraction: float, seed: int) -> tuple[Examples, Examples]:
-    """(rest, part): a random part of the training examples, to choose options by without looking at the test set."""
-    order = np.random.default_rng((seed, 20_261)).permutation(len(train))
-    part, rest = np.split(order, [round(fraction * len(order))])
-    return Examples(train.x[rest], train.y[rest]), Examples(train.x[part], train.y[part])
 
 
 def deal(kind: str, labels: Labels, peers: int, seed: int, *, alpha: float = 0.5) -> tuple[Rows, ...]:
@@ -60,12 +50,4 @@ def by_halves(labels: Labels, peers: int, dice: np.random.Generator) -> list[Row
     return [*np.array_split(low, half), *np.array_split(high, peers - half)]
 
 
-def with_minority(labels: Labels, peers: int, dice: np.random.Generator) -> list[Rows]:
-    """The last peer alone has two of the classes and nothing else; the others share the rest evenly."""
-    rare = np.isin(labels, MINORITY)
-    common = dice.permutation(np.flatnonzero(~rare))
-    share = len(common) // (peers - 1)
-    return [*np.array_split(common, peers - 1), dice.permutation(np.flatnonzero(rare))[:share]]
-
-
-DEALERS: dict[str, Dealer] = {"sorted": by_label, "halves": by_halves, "minority": with_minority}
+DEALERS: dict[str, Dealer] = {"sorted": by_label, "halves": by_halves}

@@ -24,6 +24,8 @@ APART = 0.15                                    # guess; a liar stands out if so
 MOSTLY = 0.5                                    # from so many refusals on, their share says it best
 UNFAIR_FROM = 0.5                               # of an honest peer's model, more than this was left out ...
 UNFAIR_APART = 0.25                             # ... and so much more than of honest peers in the middle: guess
+FAR = 3.0                                       # who is so many times as far from its judges as their neighbors in the
+FAR_APART = 0.1                                 # middle is unlike them, and left out where it is from so much on: guess
 
 
 @dataclass(slots=True)
@@ -41,6 +43,11 @@ class Judged:
     def left_out(self) -> float:
         """The share of it that did not enter, on average, 0..1."""
         return 1.0 - fmean(self.kept)
+
+    @property
+    def distance_ratio(self) -> float | None:
+        """Its distance over the median of its judge's neighbors, the median over rounds and judges."""
+        return median(self.ratios) if self.ratios else None
 
     @property
     def refused(self) -> float:
@@ -97,8 +104,7 @@ def _count(verdicts: Sequence[Verdict], numbers: dict[bytes, int], found: Sequen
 def _table(one: Judged) -> Tables:
     return {
         "number": one.number, "judged": len(one.kept), **one.counts, "refused_by_rule": one.by_rule,
-        "mean_kept": fmean(one.kept) if one.kept else None,
-        "distance_ratio": median(one.ratios) if one.ratios else None,
+        "mean_kept": fmean(one.kept) if one.kept else None, "distance_ratio": one.distance_ratio,
     }  # fmt: skip
 
 
@@ -154,18 +160,29 @@ def _warnings(honest: Sequence[Judged]) -> list[str]:
     if not honest:
         return []
     middle = median(one.left_out for one in honest)
-    unfair = [one for one in honest if one.left_out > UNFAIR_FROM and one.left_out > middle + UNFAIR_APART]
     told = [
-        f"{peers_text([one.number])} is honest, and {_percent(one.left_out)} of its model {'was'} left out, of honest "
-        f"peers in the middle {_percent(middle)}: its examples may be unusual, and the rule takes it for a liar"
-        for one in unfair
-    ]
+        f"{peers_text([one.number])} is honest, and {_percent(one.left_out)} of its model was left out, of honest "
+        f"peers in the middle {_percent(middle)}{_far(one)}: its examples may be unusual, and the rule takes it for a "
+        "liar"
+        for one in honest if _is_wronged(one, middle)
+    ]  # fmt: skip
     if middle > UNFAIR_FROM:
         told.append(
             f"the rule left out {_percent(middle)} of honest peers' models: what it protects from liars, it keeps from "
             "learning together as well"
         )
     return told
+
+
+def _is_wronged(one: Judged, middle: float) -> bool:
+    """Whether much of it was left out; or where a rule looks at single numbers, those in which it differs."""
+    apart = one.left_out - middle
+    return (one.left_out > UNFAIR_FROM and apart > UNFAIR_APART) or (bool(_far(one)) and apart > FAR_APART)
+
+
+def _far(one: Judged) -> str:
+    ratio = one.distance_ratio
+    return "" if ratio is None or ratio < FAR else f", and it is {ratio:.1f} times as far away as they are"
 
 
 def _of_twins(outcomes: Sequence[Outcome]) -> Iterator[str]:

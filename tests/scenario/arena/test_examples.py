@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossipfl.config import ModelConfig
 from gossipfl.errors import ConfigError
-from gossipfl.scenario.arena.examples import DEALERS, MINORITY, deal, held_out, load
+from gossipfl.scenario.arena.examples import DEALERS, deal
 
 LABELS = np.random.default_rng(0).integers(0, 10, 600).astype(np.int32)
 
@@ -29,18 +28,6 @@ def test_each_half_of_the_peers_has_its_half_of_the_classes():
     parts = deal("halves", LABELS, 6, 0)
     assert {int(label) for part in parts[:3] for label in LABELS[part]} == {0, 1, 2, 3, 4}
     assert {int(label) for part in parts[3:] for label in LABELS[part]} == {5, 6, 7, 8, 9}
-
-
-def test_the_minority_alone_has_its_classes():
-    *others, minority = deal("minority", LABELS, 6, 0)
-    assert set(LABELS[minority]) == set(MINORITY)
-    assert not any(np.isin(LABELS[part], MINORITY).any() for part in others)
-
-
-def test_what_is_held_out_is_not_trained_on():
-    train, _ = load("digits", ModelConfig())
-    rest, part = held_out(train, 0.1, 0)
-    assert (len(rest) + len(part), len(part)) == (len(train), round(0.1 * len(train)))
 
 
 def test_a_split_that_does_not_exist_is_the_users_mistake():
