@@ -16,7 +16,6 @@ from gossipfl.errors import ConfigError
 
 KIB = 1024
 MIB = 1024 * KIB
-GIB = 1024 * MIB
 
 Section = TypeVar("Section", bound=msgspec.Struct)
 Count = Annotated[int, msgspec.Meta(ge=0)]

@@ -22,6 +22,7 @@ from gossipfl.federation import Federation
 from gossipfl.identity import PeerId
 from gossipfl.node import database
 from gossipfl.node.database import FILE, translated
+from gossipfl.protocol.trust import TRUST_MAX
 
 RECORDS_MAX = 4096                              # peers remembered; as many as a directory holds by default
 SIGNERS_MAX = 4096                              # whose manifests and last sequences are kept
@@ -30,7 +31,6 @@ ROUNDS_MAX = 100_000                            # 170 MB with six neighbors, ele
 EVENTS_MAX = 10_000
 EVENT_CHARACTERS_MAX = 1000
 PROOFS_MAX = 1000
-TRUST_MAX = 4096                                # peers of whom an opinion is kept; as many as protocol/trust.py holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ DOUBTED_BELOW = 0.25                 # a stranger comes here after HALF_LIFE_ROU
 HALF_LIFE_ROUNDS = 20.0              # guess: two re-wirings; a liar is out soon, a bad moment costs nobody its place
 FADES_ROUNDS = 200.0                 # guess: half of what I think of a peer is forgotten while I do not hear it for so
                                      # long, so that whoever was wronged, or has mended, is tried again
-PEERS_MAX = 4096                     # remembered; as many as a directory holds by default
+TRUST_MAX = 4096                     # remembered; as many as a directory holds by default
 _WRITE_FROM = 0.01                   # a smaller change is not worth a write ...
 _WRITE_ROUNDS = HALF_LIFE_ROUNDS     # ... unless what is written is older than this, and would fade after a restart
 Row = tuple[PeerId, float, int]      # a peer, its score, and my round in which it was formed
@@ -47,7 +47,7 @@ class Trust:
             if self._is_worth_writing(peer):
                 self._written[peer] = self._scores[peer]
                 changed.append((peer, score, self._now))
-        while len(self._scores) > PEERS_MAX:
+        while len(self._scores) > TRUST_MAX:
             oldest = next(iter(self._scores))
             del self._scores[oldest]
             self._written.pop(oldest, None)

@@ -12,7 +12,7 @@ from puppet import Stranger, Subject, of, sends
 
 from gossipfl.config import NodeConfig, OverlayConfig
 from gossipfl.protocol import events as ev
-from gossipfl.protocol.trust import DOUBTED_BELOW, FADES_ROUNDS, HALF_LIFE_ROUNDS, PEERS_MAX, STRANGER, Trust
+from gossipfl.protocol.trust import DOUBTED_BELOW, FADES_ROUNDS, HALF_LIFE_ROUNDS, STRANGER, TRUST_MAX, Trust
 from gossipfl.protocol.view import View
 from gossipfl.wire import messages
 from gossipfl.wire.manifest import PeerRecord
@@ -61,9 +61,9 @@ def test_an_opinion_fades_while_its_peer_is_not_heard():
 
 
 def test_the_number_of_opinions_is_bounded_and_the_newest_stay():
-    trust = Trust((bytes([1 + n % 250]) * 30 + n.to_bytes(2, "big"), 0.9, 0) for n in range(PEERS_MAX))
+    trust = Trust((bytes([1 + n % 250]) * 30 + n.to_bytes(2, "big"), 0.9, 0) for n in range(TRUST_MAX))
     trust.learn(1, {ALICE: 1.0})
-    assert len(trust._scores) == PEERS_MAX
+    assert len(trust._scores) == TRUST_MAX
     assert trust.of(ALICE) > STRANGER
 
 

@@ -19,10 +19,10 @@ from gossipfl.node.store import (
     PROOFS_MAX,
     RECORDS_MAX,
     SIGNERS_MAX,
-    TRUST_MAX,
     RoundRow,
 )
 from gossipfl.protocol.events import KeepManifest, KeepRecord
+from gossipfl.protocol.trust import TRUST_MAX
 from gossipfl.scenario.virtual.agenda import Agenda
 
 WRITE_S = 0.005                                 # from the wish to the disk
