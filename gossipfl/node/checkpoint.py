@@ -1,7 +1,7 @@
 """A model on the disk: safetensors, written whole or not at all, with a hash that finds flipped bits.
 
-Decides when a file is good enough to train on.  Ignores what the tensors mean and when they are saved (node/daemon.py);
-the history beside it is node/store.py.
+Decides when a file is good enough to train on.  Ignores what the tensors mean and when they are saved
+(node/learning.py); the history beside it is node/store.py.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from gossipfl.errors import StateError
 
+FILE = "checkpoint.safetensors"                  # in a state directory
 _HASH_KEY = "sha256"                             # in safetensors' metadata; the format itself carries no checksum
 
 

@@ -22,7 +22,8 @@ from gossipfl.learning.learner import build
 from gossipfl.net import addresses
 from gossipfl.node import log, ruling
 from gossipfl.node.database import FILE as STORE_FILE
-from gossipfl.node.node import MakeLearner, MakePeer, MakeWorker, Node, PrepareShard
+from gossipfl.node.learning import MakeLearner, MakeWorker
+from gossipfl.node.node import MakePeer, Node, PrepareShard
 from gossipfl.node.store import Store
 from gossipfl.node.worker import Worker
 from gossipfl.protocol.peer import Peer

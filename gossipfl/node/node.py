@@ -18,30 +18,27 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gossipfl.config import NodeConfig
-from gossipfl.errors import ConfigError, PeerError
+from gossipfl.errors import PeerError
 from gossipfl.federation import Federation
 from gossipfl.identity import Identity
 from gossipfl.learning.data import Shard
-from gossipfl.learning.learner import Learner, LearnerContext
 from gossipfl.net import addresses
 from gossipfl.net.link import Link
 from gossipfl.net.transport import Transport
-from gossipfl.node import checkpoint, log, status
-from gossipfl.node.choice import Choice
+from gossipfl.node import log, status
 from gossipfl.node.history import History
 from gossipfl.node.keeper import Keeper
+from gossipfl.node.learning import MakeLearner, MakeWorker, Mixed, Workplace
 from gossipfl.node.metrics import Metrics
-from gossipfl.node.ruling import Graph, Ruling, sentence
+from gossipfl.node.ruling import Ruling, Survey, sentence
 from gossipfl.node.store import Store
-from gossipfl.node.twin import Twin, divide, own_part
 from gossipfl.node.view import view_of
-from gossipfl.node.worker import Outcome, Worker
+from gossipfl.node.worker import Worker
 from gossipfl.protocol import events as ev
 from gossipfl.protocol.peer import Peer
 from gossipfl.protocol.setup import Setup
@@ -49,26 +46,12 @@ from gossipfl.wire.chunks import pieces, verify_chunk
 from gossipfl.wire.messages import Close, encode
 from gossipfl.wire.records import Frame
 
-CHECKPOINT_FILE = "checkpoint.safetensors"
 _INLINE_HASH_BYTES = 128 * 1024      # less takes under 0.1 ms, a thread's answer as long
 _LAG_EVERY_S = 0.05
-_GRAPH_EVERY_S = 32.0                # guess; the rule in force is asked about the graph no more often than this ...
-_GRAPH_SOON_S = 0.5                  # ... and at the beginning after this, then after twice as long, and so on
 
 logger = logging.getLogger(__name__)
-MakeLearner = Callable[[LearnerContext], Learner]
 PrepareShard = Callable[[Shard], Shard]
 MakePeer = Callable[[Setup, float], Peer]                            # at this time
-MakeWorker = Callable[[Learner, Federation, NodeConfig, Twin | None], Worker]
-
-
-class _Mixed(NamedTuple):
-    """What the learning thread brings back from a mixing."""
-
-    outcome: Outcome
-    choice: Choice | None                                # what is new about the rule
-    ruling: dict[str, Any]                               # the rule in force, for the status
-    save: Callable[[], None] | None                      # writes the checkpoint, if it is time
 
 
 class Node:
@@ -83,15 +66,15 @@ class Node:
         self.recent, self.metrics, self.links = recent, Metrics(), dict[int, Link]()
         self.history = History(store.last_round())
         self.started_at = time.time()
-        self._store, self._make_learner, self._make_peer = store, make_learner, make_peer
-        self._make_worker = make_worker
+        self._store, self._make_peer = store, make_peer
+        self._workplace = Workplace(federation, options, state, identity.peer_id.stream, make_learner, make_worker)
         self._shard: Shard | None = shard                # until the learner has its own copy
         self._worker: Worker | None = None
         self._threads = {name: ThreadPoolExecutor(1, name) for name in ("learning", "keeping", "hashing")}
         self._events: deque[ev.Event] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0                                  # what the timer was set for
-        self._graph_due, self._graph_pause_s = 0.0, _GRAPH_SOON_S    # when the rule is asked about the graph again
+        self._survey = Survey()
         self.ruling = Ruling(options).told()             # the rule in force, as the learning thread told it last
         self._mixing: ev.Mix | None = None
         self._jobs: set[asyncio.Future[Any]] = set()
@@ -245,8 +228,9 @@ class Node:
             case ev.Train(number):
                 self._job("learning", lambda: self._the_worker.train(number), self._feed)
             case ev.Mix():
-                self._mixing, graph = effect, self._graph_if_due()
-                self._job("learning", lambda: self._mix(effect, graph), self._mixed)
+                self._mixing = effect
+                graph = self._survey.graph(self.peer.membership.directory, self._loop.time())
+                self._job("learning", lambda: self._workplace.mix(self._the_worker, effect, graph), self._mixed)
             case ev.TakeSnapshot():
                 self._job("hashing", self._the_worker.take_snapshot, self._feed)
             case ev.Forget(peer):
@@ -289,56 +273,17 @@ class Node:
         return self._worker
 
     def _build_learner(self) -> ev.Ready:
-        if self.federation.model.name != "custom":
-            from gossipfl.learning.jax_setup import enable_compilation_cache
-
-            enable_compilation_cache()
-        stream = self.identity.peer_id.stream
         shard, self._shard = self._shard, None
         assert shard is not None
-        agreed, training = self.federation, self.options.training
-        rules = self.options.aggregation
-        own = LearnerContext(agreed.model, training, own_part(shard, stream, rules), agreed.seed, stream)
-        twin = None
-        if rules.alone_every:
-            twin = Twin(self._make_learner(replace(own, shard=divide(shard, stream)[1])), rules)
-        worker = self._make_worker(self._make_learner(own), self.federation, self.options, twin)
-        if 4 * worker.own.size > self.options.limits.update_bytes_max:
-            raise ConfigError(f"a model of {worker.own.size} parameters needs {4 * worker.own.size} bytes",
-                              "limits.update_bytes_max")                                            # fmt: skip
-        saved = checkpoint.load(self.state / CHECKPOINT_FILE)
-        number = worker.resume(*saved) if saved is not None else 0
-        self._worker = worker
-        return ev.Ready(worker.own.size, number, worker.own.state)
+        self._worker, ready = self._workplace.build(shard)
+        return ready
 
     def _learner_built(self, ready: ev.Ready) -> None:
         self.is_ready = True
         logger.info("= learner ready: %d parameters, round %d", ready.size, ready.round)
         self._feed(ready)
 
-    def _graph_if_due(self) -> Graph | None:
-        """Who averages with whom, as the directory knows it, if the rule has not been asked about it for a while."""
-        if self._loop.time() < self._graph_due:
-            return None
-        edges, _ = self.peer.membership.directory.edges()
-        self._graph_due = self._loop.time() + self._graph_pause_s
-        if edges:                                        # it forms within seconds, and changes seldom then
-            self._graph_pause_s = min(2 * self._graph_pause_s, _GRAPH_EVERY_S)
-        number = {peer: place for place, peer in enumerate(sorted({end for edge in edges for end in edge}))}
-        return len(number), tuple((number[a], number[b]) for a, b in edges)
-
-    def _mix(self, effect: ev.Mix, graph: Graph | None) -> _Mixed:
-        """Mix, and prepare the checkpoint to be written while the next round already trains."""
-        worker = self._the_worker
-        choice = worker.ruling.consider(graph) if graph is not None else None
-        outcome, told = worker.mix(effect), worker.ruling.told()
-        options, done = self.options.round, effect.round + 1
-        if done % max(options.checkpoint_every, 1) and not (options.rounds and done >= options.rounds):
-            return _Mixed(outcome, choice, told, None)
-        tensors, about = worker.checkpoint(done)
-        return _Mixed(outcome, choice, told, lambda: checkpoint.save(self.state / CHECKPOINT_FILE, tensors, about))
-
-    def _mixed(self, result: _Mixed) -> None:
+    def _mixed(self, result: Mixed) -> None:
         outcome, choice, self.ruling, save = result
         effect, self._mixing = self._mixing, None
         assert effect is not None

@@ -4,7 +4,7 @@
 
 Decides when the graph is asked again and when its answer counts; choice.py decides what the answer is.  An edge is one
 that both ends claim, so a liar can add edges to its own friends alone, and such edges never raise what a graph carries
-among the others.  Called from the learning thread, because the answer may take a second.
+among the others.  The event loop makes the Survey; the learning thread asks the Ruling, whose answer may take a second.
 """
 
 from __future__ import annotations
@@ -30,8 +30,11 @@ from gossipfl.node.choice import (
     in_force,
     typical_distance,
 )
+from gossipfl.protocol.directory import Directory
 
 _MEASURING = ("clipping", "balance", "fltrust")  # rules of a length in the units of parameters, or of my own update
+_EVERY_S = 32.0                                  # guess; the graph is asked no more often than this ...
+_SOON_S = 0.5                                    # ... and at the beginning after this, then after twice as long, etc.
 _RADIUS = "radius"                               # its tensor in a checkpoint
 Graph = tuple[int, tuple[tuple[int, int], ...]]  # peers that average with anybody, and over which edges
 
@@ -53,6 +56,24 @@ def check(options: NodeConfig) -> None:
         raise ConfigError(f"{words}: {remedy}, or lower byzantine_max", error.path) from None
     if "rounds" in aggregation.rule_named(rules.rule).needs and not options.round.rounds:
         raise ConfigError(f"{rules.rule} must know how many rounds there will be: set round.rounds", "aggregation.rule")
+
+
+class Survey:
+    """When to look at the graph again, and what is seen then."""
+
+    def __init__(self) -> None:
+        self._due, self._pause_s = 0.0, _SOON_S
+
+    def graph(self, directory: Directory, now: float) -> Graph | None:
+        """Who averages with whom, as the directory knows it; None if that has been asked a while ago only."""
+        if now < self._due:
+            return None
+        edges, _ = directory.edges()
+        self._due = now + self._pause_s
+        if edges:                                        # it forms within seconds, and changes seldom then
+            self._pause_s = min(2 * self._pause_s, _EVERY_S)
+        number = {peer: place for place, peer in enumerate(sorted({end for edge in edges for end in edge}))}
+        return len(number), tuple((number[a], number[b]) for a, b in edges)
 
 
 class Ruling:

@@ -14,7 +14,6 @@ from gossipfl.scenario.plan import Peer, Plan
 
 FEDERATION_FILE = "federation.toml"
 LOG_FILE = "log.txt"
-CHECKPOINT_FILE = "checkpoint.safetensors"
 
 
 def prepare(plan: Plan, out: Path) -> None:

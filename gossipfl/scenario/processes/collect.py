@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gossipfl.errors import StateError
 from gossipfl.node import checkpoint
-from gossipfl.scenario.directories import CHECKPOINT_FILE, LOG_FILE
+from gossipfl.scenario.directories import LOG_FILE
 from gossipfl.scenario.outcome import Outcome, Vector
 from gossipfl.scenario.plan import Peer, Plan
 from gossipfl.scenario.processes.running import Running
@@ -70,7 +70,7 @@ def _reason(running: Running, exit_code: int, rounds: int) -> str:
 
 def _final_vector(directory: Path) -> tuple[Vector | None, str]:
     try:
-        found = checkpoint.load(directory / CHECKPOINT_FILE)
+        found = checkpoint.load(directory / checkpoint.FILE)
     except StateError as error:
         return None, str(error)
     return (None, "saved no model") if found is None else (found[0]["vector"], "")

@@ -25,7 +25,7 @@ from gossipfl.node.worker import Worker
 from gossipfl.protocol.peer import Peer as Protocol
 from gossipfl.protocol.setup import Setup
 from gossipfl.scenario.conditions import conditions_of
-from gossipfl.scenario.directories import CHECKPOINT_FILE, LOG_FILE, directory_of, prepare
+from gossipfl.scenario.directories import LOG_FILE, directory_of, prepare
 from gossipfl.scenario.faults import HAD_ENDED, Fault, Faults, rounds_finished
 from gossipfl.scenario.learners import honest_learner, prepare_jax, shards_of
 from gossipfl.scenario.outcome import Happening, Outcome, Ran
@@ -245,7 +245,7 @@ class Simulation:
             directory = directory_of(out, one.peer)
             (directory / LOG_FILE).write_text("".join(f"{line}\n" for line in one.machine.lines), encoding="utf-8")
             if one.machine.disk.checkpoint is not None:
-                checkpoint.save(directory / CHECKPOINT_FILE, *one.machine.disk.checkpoint)
+                checkpoint.save(directory / checkpoint.FILE, *one.machine.disk.checkpoint)
 
     def ran(self) -> Ran:
         """What came of it."""

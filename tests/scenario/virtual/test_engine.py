@@ -10,7 +10,7 @@ from gossipfl.config import to_tables
 from gossipfl.errors import StateError
 from gossipfl.node import checkpoint
 from gossipfl.scenario import plan, virtual
-from gossipfl.scenario.directories import CHECKPOINT_FILE, LOG_FILE
+from gossipfl.scenario.directories import LOG_FILE
 from gossipfl.scenario.progress import View
 from gossipfl.scenario.report.build import read_metrics
 from gossipfl.scenario.run import run
@@ -63,7 +63,7 @@ def test_synchronous_peers_end_in_the_same_vectors_as_real_daemons(tmp_path, cod
     run(a_scenario(**sections), tmp_path / "real")
     run(simulated(**sections), tmp_path / "simulated")
     for number in range(4):
-        real, other = (checkpoint.load(tmp_path / kind / "peers" / f"{number:02d}" / CHECKPOINT_FILE)[0]["vector"]
+        real, other = (checkpoint.load(tmp_path / kind / "peers" / f"{number:02d}" / checkpoint.FILE)[0]["vector"]
                        for kind in ("real", "simulated"))                                              # fmt: skip
         assert np.abs(real - other).max() <= tolerance
 
