@@ -51,11 +51,12 @@ class Told:
 
 @pytest.fixture(scope="module")
 def tell(tmp_path_factory):
-    """tell(name, *overrides): the shipped scenario on simulated machines; a story that was told is not told again."""
+    """tell(name, *overrides): the scenario on simulated machines; a story that was told is not told again."""
 
     @cache
     def told(name, *overrides):
-        planned = plan.make(spec.load(library.find(name), (*overrides, "scenario.engine=virtual")))
+        found = EXAMPLES / name if name.endswith(".toml") else library.find(name)
+        planned = plan.make(spec.load(found, (*overrides, "scenario.engine=virtual")))
         out = tmp_path_factory.mktemp(name) / "run"
         return Told(out, planned, virtual.run(planned, out, View()))
 
@@ -97,6 +98,15 @@ def test_minority_is_taken_for_a_liar_and_the_report_says_so(tell):
         assert warning.startswith("peer 05 is honest")
     assert conclusions(trusting.ran.outcomes)["warnings"] == []
     assert fmean(trusting.accuracies) > fmean(certified.accuracies) > fmean(ranked.accuracies)
+
+
+def test_whoever_is_surrounded_by_liars_notices_and_goes_on_alone(tell):
+    small = ("data.source=digits", "model.inputs=[64]", "scenario.rounds=60")
+    leaving, staying = tell("surrounded.toml", *small), tell("surrounded.toml", *small, "aggregation.on_harm=warn")
+    assert leaving.plan.choice.standing == "impossible"
+    assert all(row.isolated for row in leaving.rows(range(5)) if row.round >= 50)
+    assert "in a row I would do better alone" in leaving.log(0)
+    assert min(leaving.accuracies) > max(staying.accuracies) + 0.1
 
 
 def test_straggler_is_not_waited_for_and_finishes_all_the_same(tell):
