@@ -28,6 +28,10 @@ from gossipfl.errors import UserError
 
 OUT = Path("runs") / "robustness"
 STUDIES = ("consensus", "server", "dumbbell", "ring", "placement", "fairness", "grid")
+MODELS = {                                   # where there is a choice, the first by default
+    "server": ("published", "cnn", "mlp"), "dumbbell": ("mlp", "cnn"), "ring": ("mlp", "cnn"),
+    "fairness": ("mlp", "cnn"),
+}  # fmt: skip
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -55,8 +59,8 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--only", type=_choice, action="append", default=[], metavar="SETTING=VALUE,...",
                          help="measure these cells now, such as attack=ALIE; may be repeated")               # fmt: skip
         one.add_argument("--quick", action="store_true", help="tiny sizes: does it run?  The figures mean nothing")
-        if name in ("server", "dumbbell", "ring", "fairness"):
-            one.add_argument("--model", choices=("cnn", "mlp"), default="mlp", help="default %(default)s")
+        if name in MODELS:
+            one.add_argument("--model", choices=MODELS[name], default=MODELS[name][0], help="default %(default)s")
         if name == "grid":
             import_module("studies.grid").add_options(one)
     return parser

@@ -8,7 +8,7 @@ slower on CPUs than keeping one peer's weights in the cache.  Who mixes with who
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,13 +21,14 @@ import numpy.typing as npt
 from gossipfl.config import ModelConfig, TrainingConfig
 from gossipfl.learning.data import Examples, Shard
 from gossipfl.learning.jax_learner import draw_batches
-from gossipfl.learning.models import MODELS
+from gossipfl.learning.models import MODELS, Params
 from gossipfl.learning.optimizer import initial_state, optimizer
 from gossipfl.learning.steps import EVALUATE_ROWS, cross_entropy, evaluation, to_floats, train_steps
 from gossipfl.learning.vector import Layout
 from gossipfl.scenario.liars.attack import Attack, Vector
 
 Rows = npt.NDArray[np.intp]
+Noisy = Callable[[Params, jax.Array, jax.Array], jax.Array]          # params, x, key -> logits, with dropout
 LOSS_ROWS = 4 * EVALUATE_ROWS
 
 
@@ -108,12 +109,15 @@ class Learners:
 
 
 class Gradients:
-    """Slopes of every client's loss at one shared model, for the server setting of published tables."""
+    """Slopes of every client's loss at one shared model, for the server setting of published tables.
 
-    def __init__(self, task: Task) -> None:
+    `noisy` is the model as it is trained, where that is not as it is judged.
+    """
+
+    def __init__(self, task: Task, noisy: Noisy | None = None) -> None:
         self.task = task
         self._x, self._y = jax.device_put(task.train.x), jax.device_put(task.train.y)
-        self._slopes = _differentiating(task.model, task.layout)
+        self._slopes = _differentiating(task.model, task.layout, noisy)
 
     def __call__(self, vector: Vector, round: int) -> Vector:
         """(n, d) each client's gradient at `vector` (d,) on its batch of this round."""
@@ -122,7 +126,9 @@ class Gradients:
             part[np.random.default_rng((self.task.seed, client, round)).integers(len(part), size=size)]
             for client, part in enumerate(self.task.parts)
         ]).astype(np.int32)  # fmt: skip
-        return np.array(self._slopes(vector, rows, self._x, self._y))
+        dice = np.random.default_rng((self.task.seed, round, 2))
+        keys = dice.integers(2**32, size=(len(rows), 2), dtype=np.uint32)
+        return np.array(self._slopes(vector, rows, keys, self._x, self._y))
 
 
 class Judge:
@@ -171,18 +177,22 @@ def _measuring(model: ModelConfig, layout: Layout) -> Any:
 
 
 @lru_cache(maxsize=16)
-def _differentiating(model: ModelConfig, layout: Layout) -> Any:
-    """(vector, rows (n, B), x, y) -> slopes (n, d)."""
+def _differentiating(model: ModelConfig, layout: Layout, noisy: Noisy | None) -> Any:
+    """(vector, rows (n, B), keys (n, 2), x, y) -> slopes (n, d)."""
     apply = MODELS[model.name].apply
 
-    def everybody(vector: Any, rows: Any, x: Any, y: Any) -> Any:
-        def one(mine: Any) -> Any:
+    def everybody(vector: Any, rows: Any, keys: Any, x: Any, y: Any) -> Any:
+        def one(client: Any) -> Any:
+            mine, key = client
+
             def loss(params: Any) -> Any:
-                return cross_entropy(apply(params, to_floats(x[mine])), y[mine]).mean()
+                examples = to_floats(x[mine])
+                logits = apply(params, examples) if noisy is None else noisy(params, examples, key)
+                return cross_entropy(logits, y[mine]).mean()
 
             return layout.flatten(jax.grad(loss)(layout.unflatten(vector)), jnp)
 
         # Dense layers of one model are one product for all clients; convolutions are faster client by client.
-        return jax.lax.map(one, rows) if model.name == "cnn" else jax.vmap(one)(rows)
+        return jax.vmap(one)((rows, keys)) if len(model.inputs) == 1 else jax.lax.map(one, (rows, keys))
 
     return jax.jit(everybody)

@@ -32,6 +32,7 @@ class Contest:
     attack: Attack | None
     liars: int
     iterations: int
+    gradients: Callable[[Task], Gradients] = Gradients   # how clients learn
     beta: float = 0.9                                    # honest clients' momentum
     seed: int = 0
 
@@ -40,7 +41,7 @@ def serve(contest: Contest, watch: Callable[[int, Vector], bool] | None = None) 
     """The server's model (d,) after all iterations; `watch` may end them by saying True."""
     task, liars = contest.task, range(len(contest.task.parts) - contest.liars, len(contest.task.parts))
     bent = task if contest.attack is None else poisoned(task, dict.fromkeys(liars, contest.attack))
-    slopes, model = Gradients(bent), task.start()
+    slopes, model = contest.gradients(bent), task.start()
     momenta, aggregate = np.zeros((len(task.parts), len(model)), np.float32), np.zeros_like(model)
     start_norm = float(np.linalg.norm(model))
     kept = np.full((len(task.parts), 1), contest.beta, np.float32)
