@@ -49,7 +49,7 @@ def _mixed(z: Vector, w: Array, chosen: Recipe, about: About) -> Correction:
     with np.errstate(over="ignore"):                     # of a liar's 3e38; what overflows is far away, and refused
         decision = decide(chosen, see(z, w, looks_of(chosen), about), about)
         if isinstance(decision, Ranking):
-            return ranked(z, w, decision, chosen.budget)
+            return ranked(z, w, decision, chosen.budget, about)
         return Correction(row_sum(z, decision, about), decision.kept.astype(np.float32))
 
 

@@ -14,13 +14,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gossipfl.aggregation.geometry import dice
 from gossipfl.aggregation.members import mixed, spans
 from gossipfl.aggregation.mixing import Ranking, kept_of
-from gossipfl.aggregation.rule import SPAN, Array, Budget, Correction, Vector, library
+from gossipfl.aggregation.rule import SPAN, About, Array, Budget, Correction, Vector, library
 from gossipfl.aggregation.sorting import Network, network, run
 
 _COMPILE_NUMBERS_MIN = 4_000_000    # n * d from which jax saves 5 ms a call, so that its 0.15 s to compile soon pays
 _COMPILE_ROWS_MAX = 64              # 850 steps; beyond, compiling takes seconds
+_VERDICTS = 0x5EE                    # salt of the dice
 _SAMPLE = 256                       # columns on which `kept` is counted: 3 % standard error at most
 _LINE = 16                          # float32 numbers of the 64 bytes to which jax wants memory aligned
 
@@ -41,11 +43,11 @@ class Window(NamedTuple):
         return network(self.models, cut, self.models - 1 - cut, in_order=False)
 
 
-def ranked(z: Vector, w: Array, ranking: Ranking, budget: Budget) -> Correction:
+def ranked(z: Vector, w: Array, ranking: Ranking, budget: Budget, about: About) -> Correction:
     """The correction of a rule that ranks, by numpy or in place by jax."""
     near, drop = ranking.ranks.near, ranking.ranks.drop(budget)
     window = Window(int(ranking.chosen.sum()), near, drop)
-    members = _members(z[:, sample_of(z.shape[1])], w, ranking.matrix)
+    members = _members(z[:, sample_of(w, z.shape[1], about)], w, ranking.matrix)
     share = share_within(members, ranking.chosen, near, drop)
     return Correction(_mean_of(window, z, w, ranking), kept_by(share, ranking, w).astype(np.float32))
 
@@ -208,9 +210,11 @@ def _picker(ranks: list[Array], models: Any) -> Callable[[Any], Array]:
     return lambda rank: jnp.take(stacked, jnp.clip(rank, 0, len(ranks) - 1), axis=0)
 
 
-def sample_of(d: int) -> Array:
-    """At most 256 evenly spaced of d columns."""
-    return np.arange(0, d, max(1, d // _SAMPLE))[:_SAMPLE]
+def sample_of(like: Array, d: int, about: About) -> Array:
+    """At most 256 evenly spaced of d columns, from a place that my dice choose, so that nobody lies beside them."""
+    step = max(1, d // _SAMPLE)
+    first = dice(like, 1, about.seed, about.round, _VERDICTS) % library(like).uint32(step)
+    return np.arange(min(d, _SAMPLE), dtype=np.uint32) * np.uint32(step) + first
 
 
 def share_within(rows: Array, chosen: Array, near: bool, drop: int | None) -> Array:

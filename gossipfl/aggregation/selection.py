@@ -83,14 +83,19 @@ def mda(gram: Array, here: Array, budget: Budget, about: About) -> Array:
     return _average(here & kept[best])
 
 
-@lru_cache(maxsize=8)
-def _subsets(m: int, f: int) -> npt.NDArray[np.bool_]:
-    """Every way to keep all but f of m members, in lexicographic order of the kept, (subsets, m)."""
+def check_subsets(m: int, f: int) -> None:
+    """Raises ConfigError where mda would look at too many."""
     if comb(m, f) > SUBSETS_MAX:
         raise ConfigError(
             f"mda looks at every way to leave out {f} of {m} models, {comb(m, f)} in all and more than {SUBSETS_MAX}; "
             "take multi_krum or fewer neighbors", "aggregation.rule",
         )  # fmt: skip
+
+
+@lru_cache(maxsize=8)
+def _subsets(m: int, f: int) -> npt.NDArray[np.bool_]:
+    """Every way to keep all but f of m members, in lexicographic order of the kept, (subsets, m)."""
+    check_subsets(m, f)
     kept = np.ones((comb(m, f), m), bool)
     for row, dropped in zip(reversed(kept), combinations(range(m), f), strict=True):
         row[list(dropped)] = False

@@ -107,6 +107,8 @@ def check(rule: str, pre: Sequence[str], byzantine_max: int, neighbors: int, buc
             f"{rule} against {byzantine_max} needs {need} models, a peer's own included, and {neighbors} neighbors "
             f"make {neighbors + 1}{left}", "aggregation.byzantine_max",
         )  # fmt: skip
+    if rule == "mda":
+        selection.check_subsets(have, byzantine_max)
 
 
 def told(chosen: Recipe, about: About) -> None:

@@ -48,7 +48,7 @@ def mix(rows: Rows, chosen: Recipe, about: About) -> Correction:
     """The correction; none where too few are present: I keep to my own model."""
     import jax.numpy as jnp
 
-    vector, kept = correct(rows, decide(chosen, see(rows, looks_of(chosen), about), about), chosen.budget)
+    vector, kept = correct(rows, decide(chosen, see(rows, looks_of(chosen), about), about), chosen.budget, about)
     enough = chosen.models(1 + jnp.sum(rows.w > 0)) >= chosen.models_min
     return Correction(jnp.where(enough, vector, 0), jnp.where(enough, kept, 0).astype(jnp.float32))
 
@@ -113,13 +113,13 @@ def _total(rows: Rows, part: Callable[[Any, int], Array]) -> Array:
 # ---- the second pass --------------------------------------------------------------------------------------------
 
 
-def correct(rows: Rows, decision: Decision, budget: Budget) -> Correction:
+def correct(rows: Rows, decision: Decision, budget: Budget, about: About) -> Correction:
     """What was decided, done."""
     vector = _whole(rows, lambda at, size: _part(rows, decision, budget, at, size))
     if not isinstance(decision, Ranking):
         return Correction(vector, decision.kept)
     near, drop = decision.ranks.near, decision.ranks.drop(budget)
-    members = _members(rows.picked(sample_of(rows.d)), decision.matrix)
+    members = _members(rows.picked(sample_of(rows.w, rows.d, about)), decision.matrix)
     return Correction(vector, kept_by(share_within(members, decision.chosen, near, drop), decision, rows.w))
 
 

@@ -42,7 +42,7 @@ LEAST_SHARE = 0.1                                        # tau is at least so mu
                                                          # He et al. 2022 take 1 for a net that begins with length 9
 BUDGET_PEERS_MAX = 2000                                  # of larger graphs no certificate is computed
 _GROWTH_MAX = 2.0                                        # guess; a later round counts no more than twice those before
-_CERTIFIES = {"cs_plus": "certified_budget", "nna": "certified_budget_nna", "monna": "certified_budget_nna"}
+_CERTIFIES = {"cs_plus": "certified_in_use", "nna": "certified_in_use_nna"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ class _Case(NamedTuple):
     carried: Budgets
 
     def chosen(self) -> Choice:
-        if self.carried.certified_budget >= self.b:
+        if self.carried.certified_in_use >= self.b:
             return self.told("cs_plus", ())
         if self.is_complete and 2 * self.b < self.n <= MESH_PEERS_MAX:
             return self._limited("trimmed_mean", ("nnm",), _MESH)
@@ -120,8 +120,8 @@ class _Case(NamedTuple):
                 f"impossible: from {_liars(impossible)} on no rule can promise agreement on such a graph of {self.n} "
                 f"peers{self._left(impossible, 2)}, and byzantine_max is {self.b}; {means}"
             ))  # fmt: skip
-        certified = self.carried.certified_budget
-        short = f", not for {self.b}{self._left(self.b, 4)}" if certified < self.b else " with cs_plus"
+        certified = self.carried.certified_in_use
+        short = " with cs_plus" if certified >= self.b else f", not for {self.b}{self._lacking()}"
         return self._choice(rule, pre, "damage-limited", (
             f"damage-limited: this graph of {self.n} peers is certified for {_liars(certified)}{short}; {means}"
         ))  # fmt: skip
@@ -133,6 +133,11 @@ class _Case(NamedTuple):
             f"certified: {rule} withstands {_liars(self.b)} wherever among the {self.n} peers they sit"
             f"{self._left(self.b, factor)}{proven}"
         )
+
+    def _lacking(self) -> str:
+        if self.carried.certified_budget < self.b:
+            return self._left(self.b, 4)
+        return " (some have so many more neighbors than others that the edges between them count too little)"
 
     def _left(self, b: int, factor: int) -> str:
         """What so many liars leave of the graph, compared with what the theorem asks."""

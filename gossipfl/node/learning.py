@@ -7,6 +7,7 @@ The shell (node.py) decides when; the work itself is worker.py's.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from gossipfl.learning.data import Shard
 from gossipfl.learning.learner import Learner, LearnerContext
 from gossipfl.node import checkpoint
 from gossipfl.node.choice import Choice
-from gossipfl.node.ruling import Graph
+from gossipfl.node.survey import Graph
 from gossipfl.node.twin import Twin, divide, own_part
 from gossipfl.node.worker import Outcome, Worker
 from gossipfl.protocol import events as ev
@@ -63,6 +64,7 @@ class Workplace:
         if 4 * worker.own.size > self.options.limits.update_bytes_max:
             raise ConfigError(f"a model of {worker.own.size} parameters needs {4 * worker.own.size} bytes",
                               "limits.update_bytes_max")                                            # fmt: skip
+        worker.secret = secrets.randbits(32)
         saved = checkpoint.load(self.state / checkpoint.FILE)
         number = worker.resume(*saved) if saved is not None else 0
         return worker, ev.Ready(worker.own.size, number, worker.own.state)

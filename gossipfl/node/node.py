@@ -35,8 +35,9 @@ from gossipfl.node.history import History
 from gossipfl.node.keeper import Keeper
 from gossipfl.node.learning import MakeLearner, MakeWorker, Mixed, Workplace
 from gossipfl.node.metrics import Metrics
-from gossipfl.node.ruling import Ruling, Survey, sentence
+from gossipfl.node.ruling import Ruling, sentence
 from gossipfl.node.store import Store
+from gossipfl.node.survey import Survey
 from gossipfl.node.view import view_of
 from gossipfl.node.worker import Worker
 from gossipfl.protocol import events as ev

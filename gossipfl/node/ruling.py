@@ -2,9 +2,8 @@
 
     [aggregation], edges of the directory -> choice.py -> rule, pre, standing;   distances of the first rounds -> radius
 
-Decides when the graph is asked again and when its answer counts; choice.py decides what the answer is.  An edge is one
-that both ends claim, so a liar can add edges to its own friends alone, and such edges never raise what a graph carries
-among the others.  The event loop makes the Survey; the learning thread asks the Ruling, whose answer may take a second.
+Decides when an answer counts; choice.py decides what the answer is, survey.py when the graph is looked at and which
+part of it.  The event loop makes the survey; the learning thread asks the ruling, whose answer may take a second.
 """
 
 from __future__ import annotations
@@ -30,13 +29,11 @@ from gossipfl.node.choice import (
     in_force,
     typical_distance,
 )
-from gossipfl.protocol.directory import Directory
+from gossipfl.node.survey import Graph, without_outskirts
 
+_FALLBACK = "clipping"                           # of auto, where nothing better can be had
 _MEASURING = ("clipping", "balance", "fltrust")  # rules of a length in the units of parameters, or of my own update
-_EVERY_S = 32.0                                  # guess; the graph is asked no more often than this ...
-_SOON_S = 0.5                                    # ... and at the beginning after this, then after twice as long, etc.
 _RADIUS = "radius"                               # its tensor in a checkpoint
-Graph = tuple[int, tuple[tuple[int, int], ...]]  # peers that average with anybody, and over which edges
 
 
 def check(options: NodeConfig) -> None:
@@ -45,9 +42,12 @@ def check(options: NodeConfig) -> None:
     check_auto(rules)
     if rules.rule == AUTO:
         return
-    have = len(overlay.neighbors) if overlay.kind == "static" else max(overlay.degree, overlay.mesh_peers_max - 1)
+    mesh, static = overlay.mesh_peers_max - 1, overlay.kind == "static"
+    have = len(overlay.neighbors) if static else max(overlay.degree, mesh)
+    most = have if static else max(overlay.degree + overlay.degree_slack, mesh)
     try:
-        aggregation.check(rules.rule, rules.pre, rules.byzantine_max, have, rules.bucket_size)
+        for neighbors in (have, most):
+            aggregation.check(rules.rule, rules.pre, rules.byzantine_max, neighbors, rules.bucket_size)
     except ConfigError as error:
         remedy = "name more neighbors" if overlay.kind == "static" else "raise overlay.degree"
         if error.path != "aggregation.byzantine_max":
@@ -56,24 +56,6 @@ def check(options: NodeConfig) -> None:
         raise ConfigError(f"{words}: {remedy}, or lower byzantine_max", error.path) from None
     if "rounds" in aggregation.rule_named(rules.rule).needs and not options.round.rounds:
         raise ConfigError(f"{rules.rule} must know how many rounds there will be: set round.rounds", "aggregation.rule")
-
-
-class Survey:
-    """When to look at the graph again, and what is seen then."""
-
-    def __init__(self) -> None:
-        self._due, self._pause_s = 0.0, _SOON_S
-
-    def graph(self, directory: Directory, now: float) -> Graph | None:
-        """Who averages with whom, as the directory knows it; None if that has been asked a while ago only."""
-        if now < self._due:
-            return None
-        edges, _ = directory.edges()
-        self._due = now + self._pause_s
-        if edges:                                        # it forms within seconds, and changes seldom then
-            self._pause_s = min(2 * self._pause_s, _EVERY_S)
-        number = {peer: place for place, peer in enumerate(sorted({end for edge in edges for end in edge}))}
-        return len(number), tuple((number[a], number[b]) for a, b in edges)
 
 
 class Ruling:
@@ -125,11 +107,10 @@ class Ruling:
         The first answer counts at once; a later one when the graph has said it twice, because peers that come and go
         leave edges that one end has not heard of yet.
         """
-        n, edges = graph
-        if not edges or (graph == self._graph and self._next is None):
+        if not graph.edges or (graph == self._graph and self._next is None):
             return None
         self._graph, now = graph, self.choice
-        found = choose(n, edges, self.asked.byzantine_max, rule=self.asked.rule, pre=self.asked.pre)
+        found = self._choice(graph)
         if now is not None and _key(found) == _key(now):
             self._next, self.choice = None, found
             return None
@@ -140,6 +121,19 @@ class Ruling:
         self.rules = in_force(self.asked, found.rule, found.pre)
         return found
 
+    def _choice(self, graph: Graph) -> Choice:
+        """What choice.py says of the graph, or of nearly all of it where that is better for nearly all."""
+        asked = self.asked
+        found = choose(graph.n, graph.edges, asked.byzantine_max, rule=asked.rule, pre=asked.pre)
+        if asked.rule != AUTO or found.rule != _FALLBACK:
+            return found
+        for inner in without_outskirts(graph, asked.byzantine_max):
+            better = choose(inner.n, inner.edges, asked.byzantine_max)
+            if better.rule != _FALLBACK:
+                left = f"nothing is promised to {graph.n - inner.n} more that hang on by few edges"
+                return replace(better, why=f"{better.why}; {left}")
+        return found
+
     def told(self) -> dict[str, Any]:
         """For the status page."""
         choice = self.choice
@@ -147,7 +141,7 @@ class Ruling:
             "asked": self.asked.rule, "rule": self.rules.rule, "pre": list(self.rules.pre),
             "byzantine_max": self.rules.byzantine_max, "standing": choice.standing if choice is not None else None,
             "why": choice.why if choice is not None else None,
-            "certified_budget": choice.carried.certified_budget if choice is not None and choice.carried else None,
+            "certified_budget": choice.carried.certified_in_use if choice is not None and choice.carried else None,
         }  # fmt: skip
 
     def tensors(self) -> dict[str, np.ndarray]:

@@ -73,6 +73,8 @@ class Worker:
     federation: Federation
     options: NodeConfig
     twin: Twin | None = None                                 # that learns alone
+    secret: int = 0                                          # of the rule's dice: whoever knew which numbers a rule
+                                                             # samples would lie in the others
     ruling: Ruling = field(init=False)                       # the rule in force
     is_isolated: bool = field(init=False, default=False)
     own: PublicModel = field(init=False)
@@ -188,7 +190,7 @@ class Worker:
         heard = Heard(
             round=effect.round, rounds=self.options.round.rounds, own=self.own.vector,
             peers=[c.peer for c in present], models=[self._models[c.peer].vector for c in present],
-            weights=[c.weight for c in present], seed=int.from_bytes(self.own.state[:8], "big"), before=self._before,
+            weights=[c.weight for c in present], seed=self.secret, before=self._before,
             catching_up=effect.catching_up,
         )  # fmt: skip
         mixing = mix(heard, self.ruling, self.learner)

@@ -70,6 +70,8 @@ class _Speech:
             yield "a single peer has no neighbors that could lie"
         elif b:
             yield self._withstood(b)
+            if self._audit.certified_in_use < b:
+                yield self._unequal(self._audit.certified_in_use)
         elif self._audit.period > 1:
             yield "no liar is withstood for sure: that takes a graph that withstands it in every single round"
         else:
@@ -101,6 +103,13 @@ class _Speech:
         sure = "" if proven == b else f"; {proven} is proven, and for more no worse place was found"
         rule = "" if self._audit.period > 1 else f" by clipping, {nna} by dropping the farthest"
         return f"{_count(b, 'liar')} can be withstood for sure wherever they sit{rule}{sure}"
+
+    def _unequal(self, b: int) -> str:
+        least, _, most = self._audit.degree
+        return (
+            f"that is said of edges that count alike; peers have {least} to {most} neighbors, so that edges between "
+            f"hubs count less, and what is sure with the weights in use is {_count(b, 'liar')}"
+        )
 
     def _loss(self, loss: Loss) -> str:
         return f"losing {self._peer(loss.peer)} cuts off {_count(loss.cut_off, 'peer')}: {self._add(loss.remedy)}"

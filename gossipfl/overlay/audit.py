@@ -52,6 +52,7 @@ class Audit:
     rounds_to_shrink_1000: int | None                    # of disagreement at worst; None is never
     certified_budget: int                                # liars that CS+ withstands wherever they sit, in every round
     certified_budget_nna: int                            # the same for NNA
+    certified_in_use: int                                # certified_budget with Metropolis weights, or less
     proven_budget: int                                   # of certified_budget, what no search can have overlooked
     impossible_budget: int | None                        # liars from which on no rule can promise anything
     mu_after: tuple[float, ...]                          # mu of the honest part with at most 0, 1, 2 ... liars
@@ -129,6 +130,7 @@ def _audit(
         rounds_to_shrink_1000=None if math.isinf(rounds) else int(rounds),
         certified_budget=carried.certified_budget,
         certified_budget_nna=carried.certified_budget_nna,
+        certified_in_use=carried.certified_in_use,
         proven_budget=carried.proven_budget,
         impossible_budget=carried.impossible_budget,
         mu_after=carried.mu_after,
@@ -146,12 +148,13 @@ def _isolation(n: int, graph: Sequence[Edge], cut: Cut | None, rounds: float) ->
 def _carried_in_every(n: int, rounds: Sequence[Sequence[Edge]], together: Budgets) -> Budgets:
     """Looks for a round that falls apart first, because that is cheap and settles it."""
     if not all(is_connected(n, edges) for edges in rounds):
-        return replace(together, certified_budget=0, certified_budget_nna=0, proven_budget=0)
+        return replace(together, certified_budget=0, certified_budget_nna=0, certified_in_use=0, proven_budget=0)
     each = [budgets(n, edges) for edges in rounds]
     return replace(
         together,
         certified_budget=min(one.certified_budget for one in each),
         certified_budget_nna=min(one.certified_budget_nna for one in each),
+        certified_in_use=min(one.certified_in_use for one in each),
         proven_budget=min(one.proven_budget for one in each),
     )
 

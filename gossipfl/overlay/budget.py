@@ -8,6 +8,11 @@ the graph among the honest peers, edges of weight 1, and b the liars that an hon
     mu > 8 b    so is NNA, which drops the b farthest (rho = 4)
     mu <= 2 b   graphs exist on which no rule whatever can
 
+The theorem in full has weights: mu of the honest part's weighted Laplacian against 4 B, B the most that liars weigh for
+anybody.  Where all peers have as many neighbors, Metropolis weights are alike and the two forms are one.  Elsewhere an
+edge between hubs weighs little, and a liar that claims few neighbors weighs 1 / (1 + d) for a peer of degree d, however
+many it has; so what is certified in use compares mu of weights w_ij (1 + the least degree) with the same 4 b.
+
 A user has one graph and does not know which of its peers will lie.  So here b liars are placed among its n peers where
 they hurt most (placement.py, which says what of this is proven), and mu_after(b) is what they leave.  A complete graph
 has mu_after(b) = n - b: it is certified for fewer than a fifth, for NNA fewer than a ninth, impossible from a third on.
@@ -21,7 +26,7 @@ from dataclasses import dataclass
 
 from gossipfl.overlay.placement import Search
 from gossipfl.overlay.spectrum import ZERO, Lowest, algebraic_connectivity
-from gossipfl.overlay.structure import Edge
+from gossipfl.overlay.structure import Edge, neighbors_of
 
 CS_PLUS, NNA, IMPOSSIBLE = 4, 8, 2                       # mu is compared with so many times b
 LARGE = 500                                              # more peers: no figure is computed that nobody asked for
@@ -36,6 +41,8 @@ class Budgets:
     mu_after: tuple[float, ...]                          # with at most 0, 1, 2 ... liars, 8 at most
     certified_budget: int                                # the largest b with mu_after(b) > 4 b: CS+ withstands it
     certified_budget_nna: int                            # the same for mu_after(b) > 8 b
+    certified_in_use: int                                # certified_budget with the weights that peers use, or less
+    certified_in_use_nna: int                            # the same for NNA
     proven_budget: int                                   # as many of certified_budget are beyond any doubt
     impossible_budget: int | None                        # the smallest b with mu_after(b) <= 2 b; 0: it falls apart
     liars_at: tuple[int, ...]                            # the worst place that was found for certified_budget + 1 liars
@@ -47,16 +54,19 @@ def budgets(n: int, graph: Sequence[Edge], low: Lowest | None = None) -> Budgets
     `low` is the bottom of the graph's spectrum, where the caller knows it already.
     """
     if n < 2:
-        return Budgets(mu=None, mu_after=(), certified_budget=0, certified_budget_nna=0, proven_budget=0,
-                       impossible_budget=None, liars_at=())  # fmt: skip
+        return Budgets(mu=None, mu_after=(), certified_budget=0, certified_budget_nna=0, certified_in_use=0,
+                       certified_in_use_nna=0, proven_budget=0, impossible_budget=None, liars_at=())  # fmt: skip
     search = Search(n, graph, low)
-    certified = _largest(search, CS_PLUS)
+    certified, certified_nna = _largest(search, CS_PLUS), _largest(search, NNA)
+    in_use = search if not certified or is_regular(n, graph) else Search(n, graph, weights=_relative(n, graph))
     mu_after = _listed(search, min(certified + 1, LISTED_MAX), LISTED_MAX)
     return Budgets(
         mu=round(search.mu, 9),                          # the rest is rounding of eigenvalues
         mu_after=mu_after,
         certified_budget=certified,
-        certified_budget_nna=_largest(search, NNA),
+        certified_budget_nna=certified_nna,
+        certified_in_use=certified if in_use is search else min(certified, _largest(in_use, CS_PLUS)),
+        certified_in_use_nna=certified_nna if in_use is search else min(certified_nna, _largest(in_use, NNA)),
         proven_budget=_proven(search, certified),
         impossible_budget=_impossible(search),
         liars_at=search.worst(certified + 1).liars,
@@ -82,6 +92,17 @@ def trimmed_mean_budget(degree: int) -> int:
     A promise for each peer and round only: it does not say that the honest peers come to agree.
     """
     return degree // 2
+
+
+def is_regular(n: int, graph: Sequence[Edge]) -> bool:
+    """Have all peers as many neighbors?"""
+    return len(set(map(len, neighbors_of(n, graph)))) <= 1
+
+
+def _relative(n: int, graph: Sequence[Edge]) -> list[float]:
+    """Of each edge its Metropolis weight over the largest that a peer of the least degree gives anybody, 0..1."""
+    degrees = [len(near) for near in neighbors_of(n, graph)]
+    return [(1 + min(degrees)) / (1 + max(degrees[i], degrees[j])) for i, j in graph]
 
 
 def _largest(search: Search, factor: int) -> int:

@@ -44,10 +44,12 @@ class Placement(NamedTuple):
 class Search:
     """The worst placements on one graph of n peers, 2 or more.  Remembers what it found."""
 
-    def __init__(self, n: int, graph: Sequence[Edge], low: Lowest | None = None) -> None:
-        """`low` is the bottom of the graph's spectrum, where the caller knows it already."""
+    def __init__(
+        self, n: int, graph: Sequence[Edge], low: Lowest | None = None, weights: Sequence[float] | None = None
+    ) -> None:
+        """`low` is the bottom of the graph's spectrum, where the caller knows it already; `weights` are 0..1."""
         self.n = n
-        self._whole = laplacian(n, graph)
+        self._whole = laplacian(n, graph, weights)
         self._is_complete = 2 * len(graph) == n * (n - 1)
         self._low = low or lowest(self._whole)
         self.mu = self._low.mu

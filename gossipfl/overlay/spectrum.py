@@ -66,12 +66,12 @@ def rounds_to_shrink_in_periods(period: Sequence[Matrix], factor: float) -> floa
     return periods * len(period) + _rounds_of_last(period, left, small)
 
 
-def laplacian(n: int, graph: Sequence[Edge]) -> Matrix:
-    """L = degrees on the diagonal - adjacency, (n, n)."""
+def laplacian(n: int, graph: Sequence[Edge], weights: Sequence[float] | None = None) -> Matrix:
+    """L = degrees on the diagonal - adjacency, (n, n); edges weigh 1 each, or as told."""
     matrix = np.zeros((n, n))
     if graph:
         i, j = np.array(graph).T
-        matrix[i, j] = matrix[j, i] = -1
+        matrix[i, j] = matrix[j, i] = -1 if weights is None else -np.array(weights)
     np.fill_diagonal(matrix, -matrix.sum(axis=1))
     return matrix
 

@@ -190,7 +190,7 @@ class Membership:
         peer = link.peer
         if message.kind == "ask":
             was_neighbor = peer in self.view.neighbors
-            answer = self.view.answer(peer, message, self.outreach.present())
+            answer = self.view.answer(peer, message, self.outreach.there())
             effects: list[Effect] = [Send(link.number, answer)]
             if answer.kind == "agree":                   # asked again, it did not hear what I said when we met
                 effects += self._met(link, now) if was_neighbor else self._meet(link, now)

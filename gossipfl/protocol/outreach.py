@@ -36,11 +36,15 @@ class Outreach:
         """Peers that I have a link with and that could be neighbors: visitors are none."""
         return {peer for peer in self._links.by_peer if not self._directory.is_visitor(peer)}
 
-    def present(self) -> int:
-        """How many other peers are there, as far as I know: linked, or heard of and not failing to answer."""
+    def there(self) -> set[PeerId]:
+        """Which other peers are there, as far as I know: linked, or heard of and not failing to answer."""
         linked = self.linked()
         known = self._directory.records.keys() | self._dialer.peers | linked
-        return len(known - (self._dialer.gone() - linked) - {self._directory.me})
+        return known - (self._dialer.gone() - linked) - {self._directory.me}
+
+    def present(self) -> int:
+        """How many they are."""
+        return len(self.there())
 
     def call(self, present: int, now: float) -> list[Effect]:
         """Dials to those that I want a link with and whose time has come."""

@@ -32,11 +32,13 @@ class Trust:
         """rows: what was remembered from last time, the one formed last at the end."""
         self._scores: dict[PeerId, tuple[float, int]] = {peer: (score, round_) for peer, score, round_ in rows}
         self._written = dict(self._scores)
-        self._now = 0
+        self._now, self._begun = 0, False
 
     def learn(self, round_: int, evidence: Mapping[PeerId, float]) -> list[Row]:
         """Take in a round's evidence, 0..1 per peer.  Returns the rows to remember."""
-        self._now = max(round_, self._now)
+        if not self._begun:                              # formed in an earlier training, whose rounds are not mine
+            self._scores = {peer: (score, min(formed, round_)) for peer, (score, formed) in self._scores.items()}
+        self._begun, self._now = True, max(round_, self._now)
         forget = math.exp2(-1.0 / HALF_LIFE_ROUNDS)
         changed = []
         for peer, seen in sorted(evidence.items()):
@@ -62,10 +64,6 @@ class Trust:
         score, formed = self._scores.get(peer, (STRANGER, self._now))
         missed = max(self._now - formed - 1, 0)          # rounds between the last evidence and now
         return STRANGER + (score - STRANGER) * math.exp2(-missed / FADES_ROUNDS)
-
-    def doubted(self) -> list[PeerId]:
-        """All whom I doubt, wherever they are."""
-        return [peer for peer in self._scores if self.doubts(peer)]
 
     def doubts(self, peer: PeerId) -> bool:
         """Whether I had rather average with anybody else."""

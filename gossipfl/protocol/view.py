@@ -10,7 +10,7 @@ newest, of whom I know the least, would always be the one to go.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from gossipfl.config import OverlayConfig
 from gossipfl.identity import PeerId
@@ -85,18 +85,19 @@ class View:
             return True
         return False
 
-    def answer(self, peer: PeerId, ask: Neighbor, present: int) -> Neighbor:
+    def answer(self, peer: PeerId, ask: Neighbor, there: Collection[PeerId]) -> Neighbor:
         """Agree to an ask if there is room; the empty-handed are let in beyond it."""
         if self.named is not None:
             return Neighbor(kind="agree" if peer in self.named else "decline")
-        if peer in self.neighbors or peer in self._asked or self._has_room(peer, ask, present):
+        if peer in self.neighbors or peer in self._asked or self._has_room(peer, ask, there):
             self.neighbors.setdefault(peer, self._asked.pop(peer, None) is not None)
             return Neighbor(kind="agree")
         return Neighbor(kind="decline")
 
-    def _has_room(self, peer: PeerId, ask: Neighbor, present: int) -> bool:
-        if self.trust.doubts(peer) and not ask.urgent and self._has_better(present):
+    def _has_room(self, peer: PeerId, ask: Neighbor, there: Collection[PeerId]) -> bool:
+        if self.trust.doubts(peer) and not ask.urgent and self._has_better(there):
             return False
+        present = len(there)
         room = self.accepts_up_to(present) + (1 if ask.urgent else 0)
         inbound = sum(not chosen for chosen in self.neighbors.values())
         # An eclipse needs more than calling me: some places stay for peers that I choose myself.
@@ -105,10 +106,9 @@ class View:
         # ninth was by eight who all held all and wanted no more than six.
         return keeps_own and (ask.urgent or len(self.neighbors) + len(self._asked) < room)
 
-    def _has_better(self, present: int) -> bool:
+    def _has_better(self, there: Iterable[PeerId]) -> bool:
         """Is anybody there who is no neighbor of mine and whom I do not doubt?"""
-        doubted = sum(peer not in self.neighbors for peer in self.trust.doubted())
-        return present - len(self.neighbors) > doubted
+        return any(peer not in self.neighbors and not self.trust.doubts(peer) for peer in there)
 
     def answered(self, peer: PeerId, answer: Neighbor, now: float) -> bool:
         """Their answer to my ask.  Returns whether `peer` is a new neighbor."""

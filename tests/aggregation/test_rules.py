@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gossipfl.aggregation import RULES, About, Budget, check, differences, mix, rule_named
+from gossipfl.aggregation.coordinate import sample_of
 from gossipfl.errors import ConfigError, TooFewPeers
 
 every_rule = pytest.mark.parametrize("rule", RULES)
@@ -113,3 +114,21 @@ def test_differences_start_on_a_cache_line_and_overflow_without_a_word() -> None
     z = differences(np.full(3, -3e38, np.float32), [np.full(3, 3e38, np.float32), np.zeros(3, np.float32)])
     assert z.ctypes.data % 64 == 0
     np.testing.assert_array_equal(z, [[np.inf] * 3, [np.float32(3e38)] * 3])
+
+
+def test_mda_is_refused_before_it_starts_where_its_neighbors_make_too_many_subsets() -> None:
+    check("mda", (), 7, 19)
+    with pytest.raises(ConfigError, match="480700 in all"):
+        check("mda", (), 7, 24)
+
+
+@pytest.mark.parametrize("rule", ["trimmed_mean", "median"])
+def test_whoever_is_honest_in_the_columns_of_some_verdicts_is_not_in_those_of_others(rule: str) -> None:
+    d, dice = 20_000, np.random.default_rng(0)
+    z = dice.standard_normal((9, d)).astype(np.float32)
+    known = sample_of(np.empty(9, np.float32), d, About(seed=1))
+    z[8] = np.where(np.isin(np.arange(d), known), z[8], 9)
+    kept = [mix(z, equal_weights(9), rule, Budget(1), About(seed=seed)).kept for seed in (1, 2, 3)]
+    assert kept[0][8] > 0.1
+    assert kept[1][8] < 0.02
+    assert kept[2][8] < 0.02

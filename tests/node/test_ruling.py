@@ -9,11 +9,12 @@ from gossipfl import federation
 from gossipfl.config import AggregationConfig, ModelConfig, NodeConfig, OverlayConfig, RoundConfig
 from gossipfl.errors import ConfigError
 from gossipfl.node.ruling import Ruling, check, sentence
+from gossipfl.node.survey import Graph, joined_to, without_outskirts
 from gossipfl.node.worker import Worker
 from gossipfl.overlay import edges
 from gossipfl.protocol.events import Contribution, Mix
 
-RING, FULL = (8, tuple(edges("ring", 8))), (8, tuple(edges("full", 8)))
+RING, FULL = (Graph(8, tuple(edges(kind, 8))) for kind in ("ring", "full"))
 
 
 def a_ruling(**rules):
@@ -48,8 +49,34 @@ def test_a_change_counts_when_the_graph_has_said_it_twice():
 
 def test_a_graph_without_edges_says_nothing():
     ruling = a_ruling(byzantine_max=1)
-    assert ruling.consider((0, ())) is None
+    assert ruling.consider(Graph(1, ())) is None
     assert ruling.choice is None
+
+
+@pytest.mark.parametrize(("b", "rule"), [(1, "cs_plus"), (3, "trimmed_mean")])
+def test_a_liar_that_hangs_on_by_one_edge_takes_the_better_rule_from_nobody_but_itself(b, rule):
+    nine = edges("full", 9)
+    hung = Graph(10, (*nine, (0, 9)))
+    choice = a_ruling(byzantine_max=b).consider(hung)
+    assert choice.rule == rule
+    assert "nothing is promised to 1 more" in choice.why
+    assert a_ruling(byzantine_max=b).consider(hung._replace(me=9)).rule == "clipping", "what can be had by an edge"
+
+
+def test_no_more_are_left_out_than_may_lie_and_never_who_has_neighbors_enough():
+    two = Graph(10, (*edges("full", 8), (0, 8), (0, 9)), me=3)
+    assert [inner.n for inner in without_outskirts(two, 1)] == [9]
+    assert [inner.n for inner in without_outskirts(two, 2)] == [9, 8]
+    assert list(without_outskirts(FULL, 1)) == []
+    assert list(without_outskirts(RING, 1)) == [], "the first of the equal is me"
+    assert a_ruling(byzantine_max=1).consider(two).rule == "clipping"
+
+
+def test_strangers_that_know_only_each_other_are_no_part_of_my_graph():
+    me, near, far, farther = (bytes([n]) for n in range(4))
+    assert joined_to(me, [(me, near), (far, farther)]) == Graph(2, ((0, 1),), 0)
+    assert joined_to(farther, [(me, near), (far, farther)]) == Graph(2, ((0, 1),), 1)
+    assert joined_to(farther, [(me, near)]) == Graph(1, (), 0)
 
 
 def test_a_named_rule_stays_and_is_told_what_it_is_worth():

@@ -9,7 +9,7 @@ from gossipfl.identity import Identity
 from gossipfl.node.verdicts import SUMMARY_ROUNDS, Telling, Verdict, evidence, of_rule, pack, unpack
 
 PEERS = [Identity.from_seed(bytes([number] * 32)).peer_id for number in range(1, 8)]
-ALICE, BOB, CAROL, *_ = PEERS
+ALICE, BOB, CAROL, DAN, *_ = PEERS
 
 
 def test_a_rule_keeps_clips_and_refuses_and_says_how_far_away_the_refused_was():
@@ -32,6 +32,15 @@ def test_evidence_is_relative_to_who_was_kept_most_and_only_of_those_of_whom_the
     half_each = of_rule(PEERS[:3], [1.0, 1.0, 8.0], np.array([0.4, 0.4, 0.0], np.float32))
     assert evidence(half_each, [ALICE, CAROL]) == {ALICE: 1.0, CAROL: 0.0}
     assert evidence([Verdict(ALICE, None, 0.0, "broken")], [ALICE]) == {ALICE: 0.0}
+
+
+def test_a_rule_that_picks_one_or_finds_nobody_good_says_nothing_of_any_but_what_was_broken_stays_so():
+    broken = Verdict(DAN, None, 0.0, "broken")
+    for kept in ([1.0, 0.0, 0.0], [0.0, 0.0, 0.0]):
+        picked = of_rule(PEERS[:3], [1.0, 1.0, 1.0], np.array(kept, np.float32))
+        assert evidence([*picked, broken], [ALICE, BOB, DAN]) == {DAN: 0.0}
+    half = of_rule(PEERS[:2], [1.0, 1.0], np.array([1.0, 0.0], np.float32))
+    assert evidence(half, PEERS) == {ALICE: 1.0, BOB: 0.0}
 
 
 def rounds_of(telling, first, *verdicts, count=SUMMARY_ROUNDS + 1):

@@ -168,3 +168,15 @@ def test_a_checkpoint_of_another_model_is_refused_with_the_way_out():
         other.resume(tensors, about)
     with pytest.raises(StateError, match="move it away"):
         a_worker().resume(tensors | {"vector": np.zeros(SIZE + 1, np.float32)}, about)
+
+
+def test_how_the_dice_of_a_rule_fall_nobody_else_knows():
+    """bucketing deals its buckets by them: with another secret, of the same public state, others share a bucket."""
+    def vector(secret):
+        worker = a_worker(0.0, rule="median", pre=("bucketing",))
+        worker.secret = secret
+        mixed(worker, *(shows(peer, worker, np.full(SIZE, 2.0**place)) for place, peer in enumerate(PEERS)))
+        return worker.learner.vector().tolist()
+
+    assert vector(1) == vector(1)
+    assert len({tuple(vector(secret)) for secret in range(8)}) > 1

@@ -12,6 +12,7 @@ from overlay_samples import any_graphs, graph_of
 
 from gossipfl.overlay import Budgets, Edge, budgets, certified_budget, edges, trimmed_mean_budget
 from gossipfl.overlay.budget import bound
+from gossipfl.overlay.cost import isolation
 
 
 @st.composite
@@ -120,3 +121,28 @@ def test_a_trimmed_mean_withstands_fewer_than_half_of_the_models(degree: int, f:
     models = degree + 1
     assert trimmed_mean_budget(degree) == f
     assert 2 * f < models <= 2 * (f + 1)
+
+
+def a_clique_with_a_small_one():
+    """20 peers: 17 that all know each other, and 3 that know each other and five of these each."""
+    large, small = itertools.combinations(range(17), 2), itertools.combinations(range(17, 20), 2)
+    return sorted([*large, *small, *((5 * one + place, 17 + one) for one in range(3) for place in range(5))])
+
+
+def test_where_degrees_differ_what_is_certified_counts_the_weights_in_use():
+    graph = a_clique_with_a_small_one()
+    found = budgets(20, graph)
+    assert (found.certified_budget, found.certified_in_use) == (1, 0)
+    # CS+ on exactly this graph, one liar declared, nobody lies: the small clique is left to itself.
+    assert isolation(20, graph, [1], side=[17, 18, 19])[0] > 0.4
+
+
+@given(st.integers(0, 10_000), st.integers(6, 12))
+def test_in_use_is_no_more_than_certified_and_the_same_where_all_have_as_many_neighbors(seed, n):
+    regular = edges("random_regular", n, degree=4, seed=seed)
+    assert budgets(n, regular).certified_in_use == budgets(n, regular).certified_budget
+    full = edges("full", n)
+    graph = full[: len(full) - seed % n]
+    found = budgets(n, graph)
+    assert found.certified_in_use <= found.certified_budget
+    assert found.certified_in_use_nna <= found.certified_budget_nna

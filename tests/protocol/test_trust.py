@@ -114,18 +114,26 @@ def test_among_those_i_trust_chance_decides_who_goes():
     assert gone == {ALICE, BOB, CAROL}
 
 
+def test_scores_of_a_training_that_has_begun_anew_fade_as_all_do():
+    trust = Trust([(ALICE, 0.1, 5000)])
+    trust.learn(0, {})
+    trust.learn(2000, {})
+    assert trust.of(ALICE) > 0.49, "ten times the rounds in which half is forgotten"
+
+
 def test_whom_i_doubt_is_let_in_only_if_nobody_else_is_there_or_it_has_nobody():
     plain, urgent = Neighbor(kind="ask"), Neighbor(kind="ask", urgent=True)
 
-    def answer(peer, ask, present):
-        view = a_view([ALICE], degree=3, slack=2)
+    def answer(peer, ask, *there):
+        view = a_view([ALICE, *PEERS[4:8]], degree=3, slack=2)
         view.neighbors = {BOB: True}
-        return view.answer(peer, ask, present).kind
+        return view.answer(peer, ask, there).kind
 
-    assert answer(ALICE, plain, present=3) == "decline", "there is one more, whom I would rather have"
-    assert answer(CAROL, plain, present=3) == "agree"
-    assert answer(ALICE, plain, present=2) == "agree", "nobody else is there"
-    assert answer(ALICE, urgent, present=3) == "agree", "nobody may be left out by all"
+    assert answer(ALICE, plain, ALICE, BOB, CAROL) == "decline", "there is one more, whom I would rather have"
+    assert answer(CAROL, plain, ALICE, BOB, CAROL) == "agree"
+    assert answer(ALICE, plain, ALICE, BOB) == "agree", "nobody else is there"
+    assert answer(ALICE, plain, ALICE, BOB, PEERS[4]) == "agree", "and nobody else whom I would rather have"
+    assert answer(ALICE, urgent, ALICE, BOB, CAROL) == "agree", "nobody may be left out by all"
 
 
 def test_an_overlay_parts_from_those_that_everybody_doubts():

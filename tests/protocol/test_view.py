@@ -182,7 +182,7 @@ def test_links_that_serve_no_averaging_are_closed_when_idle():
 def test_some_neighbors_are_always_of_my_own_choice():
     view = View(OVERLAY, random.Random(1))
     for peer in PEERS[:20]:
-        view.answer(peer, URGENT, 20)
+        view.answer(peer, URGENT, PEERS[:20])
     assert len(view.neighbors) <= OVERLAY.degree + OVERLAY.degree_slack - OVERLAY.dialed_min + 1
 
 
@@ -190,7 +190,7 @@ def test_an_open_ask_keeps_its_place():
     view = View(OVERLAY, random.Random(1))
     asked = view.asks(PEERS[:6], 20, 0.0)
     assert len(asked) == 6
-    answers = [view.answer(peer, ASK, 20).kind for peer in PEERS[6:16]]
+    answers = [view.answer(peer, ASK, PEERS[:20]).kind for peer in PEERS[6:16]]
     for peer in asked:
         view.answered(peer, AGREE, 1.0)
     assert answers.count("agree") == OVERLAY.degree_slack
@@ -203,7 +203,7 @@ def test_an_open_ask_keeps_its_place():
 def test_asks_that_cross_make_one_edge():
     view = View(OVERLAY, random.Random(1))
     view.asks(PEERS[:1], 20, 0.0)
-    assert view.answer(PEERS[0], ASK, 20) == AGREE
+    assert view.answer(PEERS[0], ASK, PEERS[:20]) == AGREE
     assert view.answered(PEERS[0], AGREE, 0.1) is False
     assert view.neighbors == {PEERS[0]: True}
 

@@ -28,7 +28,7 @@ class Agreement(NamedTuple):
 
 
 def positions(world: World, seed: int) -> Vector:
-    """(n, 5): N(0, I) +- 5 e_1, the sign by the side of the honest graph's weakest cut; liars stand at the origin."""
+    """(n, 5): N(0, I) +- 5 e_1, the sign by the side of the honest graph's weakest cut; liars at N(0, I)."""
     models = np.random.default_rng(seed).standard_normal((world.n, WIDTH)).astype(np.float32)
     side = np.where(world.fiedler > np.median(world.fiedler), 1, -1)
     for peer, sign in zip(world.honest, side, strict=True):

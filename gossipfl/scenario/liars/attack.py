@@ -44,6 +44,7 @@ class Sight:
     share: float                                         # weight of all liars together at the victim
     liars: int                                           # among the victim's neighbors, this one included
     victim: Vector | None = None                         # (d,) the model of whom I lie to; None: one lie for all
+    aimed: Vector | None = None                          # (d,) without a victim: of whom along and respond are
     along: Vector | None = None                          # (d,) spectral: (v_F)_i (v_F^T X), v_F the Fiedler vector
     respond: Callable[[Vector], Vector] | None = None    # (d,) what all liars show -> the victim's next model
                                                          # None: the rule is unseen
@@ -70,8 +71,9 @@ class Sight:
 
     @property
     def aim(self) -> Vector:
-        """(d,): the victim's model; the center of the crowd where the lie is for everybody."""
-        return self.center if self.victim is None else self.victim
+        """(d,): the victim's model, or its on whom the lie is measured; the center of the crowd where there is none."""
+        chosen = self.aimed if self.victim is None else self.victim
+        return self.center if chosen is None else chosen
 
 
 class Attack(Options):

@@ -122,8 +122,8 @@ class MinSum(Poisoning):
 class Dissensus(Poisoning):
     """x_i - epsilon sum_j w_ij (x_j - x_i) / (the liars' weight), j honest: undo what gossip would bring together.
 
-    He, Karimireddy and Jaggi 2022, whose epsilon is 1.5 (unseen); at 1 a plain mean does not move at all.  With one lie
-    for everybody it is made for the one of the crowd that is farthest from its center, and takes it farther away.
+    He, Karimireddy and Jaggi 2022, whose epsilon is 1.5 (unseen); at 1 a plain mean does not move at all.  One lie
+    for everybody is made for the one on whom it is measured, or else for the one that is farthest from the center.
     Against it: self-centered clipping, as far as the graph has a budget.
     """
 
@@ -219,7 +219,7 @@ def _squared_distances(crowd: Vector) -> Doubles:
 def _pull(sight: Sight) -> tuple[Vector, Vector]:
     """Of dissensus: x_i (d,), and sum_j w_ij (x_j - x_i) over the liars' weight (d,)."""
     aim, honest, weights = sight.aim, sight.honest, sight.weights
-    if sight.victim is None and len(honest):
+    if sight.victim is None and sight.aimed is None and len(honest):
         aim = honest[np.argmax(_squares(honest - aim))]
     if not len(honest) or not sight.share:
         return aim, np.zeros_like(aim)

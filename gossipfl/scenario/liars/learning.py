@@ -92,7 +92,7 @@ class FixedBias(Poisoning):
 
     def craft(self, sight: Sight) -> Vector:
         u = np.random.default_rng(self.direction).standard_normal(len(sight.own), dtype=np.float32)
-        u *= sight.start_norm / np.linalg.norm(u)
+        u *= (sight.start_norm or np.linalg.norm(sight.own)) / np.linalg.norm(u)      # all may begin with zeros
         return at_strength(sight, self.strength, 64.0, lambda alpha: sight.own + np.float32(alpha) * u)
 
 

@@ -30,6 +30,7 @@ class Seen(NamedTuple):
     weights: Vector                                      # (h,)
     share: float = 0.0
     liars: int = 1
+    aimed: Vector | None = None
     along: Vector | None = None
     respond: Callable[[Vector], Vector] | None = None
 

@@ -102,6 +102,7 @@ class Machine:
         self._works = Works(self.later, self.make.pool, self._note)
         self._armed_at = float("inf")
         self.dice = random.Random(f"gossipfl/1/machine/{self.network.seed}/{self.host}/{self.boots}")
+        self._secret = random.Random(f"gossipfl/1/secret/{self.network.seed}/{self.host}/{self.boots}").getrandbits(32)
         self.peer = self.make.peer(self._setup(), self.clock())
         self.feed(ev.Tick())
         if self.is_running:
@@ -321,6 +322,8 @@ class Machine:
 
     def _build(self) -> ev.Ready:
         self.worker = self.make.worker(self.make.learner(), self.federation, self.options)
+        if isinstance(self.worker, Worker):
+            self.worker.secret = self._secret
         if self.make.twin is not None and isinstance(self.worker, Worker):
             self.worker.twin = self.make.twin()
         number = self.worker.resume(*self.disk.checkpoint) if self.disk.checkpoint is not None else 0

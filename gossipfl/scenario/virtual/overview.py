@@ -80,7 +80,8 @@ class Eyes:
         return Seen(
             honest=rows, weights=np.full(len(rows), near / len(rows), np.float32),
             share=sum(weight[peer] for peer in lying), liars=max(len(lying), 1),
-            along=self._along(models, victim, rows), respond=self._respond(machines[victim], models, weight),
+            aimed=models[victim], along=self._along(models, victim, rows),
+            respond=self._respond(machines[victim], models, weight),
         )  # fmt: skip
 
     def _victim(self, models: dict[PeerId, Vector]) -> PeerId:

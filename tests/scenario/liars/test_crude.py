@@ -42,6 +42,12 @@ def test_fixed_bias_is_one_direction_for_all_liars_and_rounds_and_as_long_as_tol
     assert not np.allclose(other, steps[0], atol=1e-3)
 
 
+def test_a_fixed_bias_is_one_even_where_all_begin_with_zeros():
+    sight = draw(0, start_norm=0.0)
+    step = FixedBias(strength=2.0).craft(sight) - sight.own
+    assert np.linalg.norm(step) == pytest.approx(2 * np.linalg.norm(sight.own), rel=1e-3)
+
+
 @given(seeds)
 def test_a_free_rider_echoes_the_mean_or_adds_noise_of_a_believable_length(seed):
     sight = draw(seed)

@@ -138,6 +138,8 @@ def test_a_simulated_liar_knows_the_weakest_cut_of_the_honest_graph():
     ratio = float(seen.along @ pull / (pull @ pull))
     np.testing.assert_allclose(seen.along, ratio * pull, atol=1e-5)
     assert min(abs(ratio - share) for share in fiedler) < 1e-4       # the victim's own entry
+    alike = seen.honest[np.abs(fiedler - ratio) < 1e-4]
+    assert any(np.array_equal(seen.aimed, model) for model in alike)
     assert abs(ratio) > 1e-3
 
 
