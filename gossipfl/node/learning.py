@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 from gossipfl.config import NodeConfig
 from gossipfl.errors import ConfigError
 from gossipfl.federation import Federation
+from gossipfl.identity import PeerId
 from gossipfl.learning.data import Shard
 from gossipfl.learning.learner import Learner, LearnerContext
 from gossipfl.node import checkpoint
 from gossipfl.node.choice import Choice
-from gossipfl.node.survey import Graph
+from gossipfl.node.survey import Edges, joined_to
 from gossipfl.node.twin import Twin, divide, own_part
 from gossipfl.node.worker import Outcome, Worker
 from gossipfl.protocol import events as ev
@@ -45,7 +46,7 @@ class Workplace:
     federation: Federation
     options: NodeConfig
     state: Path
-    stream: int                                          # of random numbers, this peer's own
+    me: PeerId
     make_learner: MakeLearner
     make_worker: MakeWorker = Worker
 
@@ -56,10 +57,11 @@ class Workplace:
             from gossipfl.learning.jax_setup import enable_compilation_cache
 
             enable_compilation_cache()
-        mine = own_part(shard, self.stream, rules)
-        own, twin = LearnerContext(agreed.model, self.options.training, mine, agreed.seed, self.stream), None
+        stream = self.me.stream
+        mine = own_part(shard, stream, rules)
+        own, twin = LearnerContext(agreed.model, self.options.training, mine, agreed.seed, stream), None
         if rules.alone_every:
-            twin = Twin(self.make_learner(replace(own, shard=divide(shard, self.stream)[1])), rules)
+            twin = Twin(self.make_learner(replace(own, shard=divide(shard, stream)[1])), rules)
         worker = self.make_worker(self.make_learner(own), agreed, self.options, twin)
         if 4 * worker.own.size > self.options.limits.update_bytes_max:
             raise ConfigError(f"a model of {worker.own.size} parameters needs {4 * worker.own.size} bytes",
@@ -69,9 +71,9 @@ class Workplace:
         number = worker.resume(*saved) if saved is not None else 0
         return worker, ev.Ready(worker.own.size, number, worker.own.state)
 
-    def mix(self, worker: Worker, effect: ev.Mix, graph: Graph | None) -> Mixed:
+    def mix(self, worker: Worker, effect: ev.Mix, edges: Edges | None) -> Mixed:
         """Mix, and prepare the checkpoint to be written while the next round already trains."""
-        choice = worker.ruling.consider(graph) if graph is not None else None
+        choice = worker.ruling.consider(joined_to(self.me, edges)) if edges is not None else None
         outcome, told = worker.mix(effect), worker.ruling.told()
         options, done = self.options.round, effect.round + 1
         if done % max(options.checkpoint_every, 1) and not (options.rounds and done >= options.rounds):

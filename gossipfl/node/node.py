@@ -68,7 +68,7 @@ class Node:
         self.history = History(store.last_round())
         self.started_at = time.time()
         self._store, self._make_peer = store, make_peer
-        self._workplace = Workplace(federation, options, state, identity.peer_id.stream, make_learner, make_worker)
+        self._workplace = Workplace(federation, options, state, identity.peer_id, make_learner, make_worker)
         self._shard: Shard | None = shard                # until the learner has its own copy
         self._worker: Worker | None = None
         self._threads = {name: ThreadPoolExecutor(1, name) for name in ("learning", "keeping", "hashing")}
@@ -230,8 +230,8 @@ class Node:
                 self._job("learning", lambda: self._the_worker.train(number), self._feed)
             case ev.Mix():
                 self._mixing = effect
-                graph = self._survey.graph(self.peer.membership.directory, self._loop.time())
-                self._job("learning", lambda: self._workplace.mix(self._the_worker, effect, graph), self._mixed)
+                edges = self._survey.edges(self.peer.membership.directory, self._loop.time())
+                self._job("learning", lambda: self._workplace.mix(self._the_worker, effect, edges), self._mixed)
             case ev.TakeSnapshot():
                 self._job("hashing", self._the_worker.take_snapshot, self._feed)
             case ev.Forget(peer):

@@ -14,6 +14,8 @@ from gossipfl.identity import PeerId
 from gossipfl.overlay.structure import Edge, components, neighbors_of
 from gossipfl.protocol.directory import Directory
 
+Edges = list[tuple[PeerId, PeerId]]
+
 _EVERY_S = 32.0                                  # guess; the graph is asked no more often than this ...
 _SOON_S = 0.5                                    # ... and at the beginning after this, then after twice as long, etc.
 
@@ -27,23 +29,23 @@ class Graph(NamedTuple):
 
 
 class Survey:
-    """When to look at the graph again, and what is seen then."""
+    """When to look at the graph again, and what is seen then.  In the event loop, so it only takes down the edges."""
 
     def __init__(self) -> None:
         self._due, self._pause_s = 0.0, _SOON_S
 
-    def graph(self, directory: Directory, now: float) -> Graph | None:
-        """Who averages with whom, as far as I am joined to them; None if that has been asked a while ago only."""
+    def edges(self, directory: Directory, now: float) -> Edges | None:
+        """Who averages with whom, as the directory knows it; None if that has been asked a while ago only."""
         if now < self._due:
             return None
         edges, _ = directory.edges()
         self._due = now + self._pause_s
         if edges:                                        # it forms within seconds, and changes seldom then
             self._pause_s = min(2 * self._pause_s, _EVERY_S)
-        return joined_to(directory.me, edges)
+        return edges
 
 
-def joined_to(me: PeerId, edges: list[tuple[PeerId, PeerId]]) -> Graph:
+def joined_to(me: PeerId, edges: Edges) -> Graph:
     """The piece of the graph that I am in; without edges, if I have none."""
     peers = sorted({me, *(end for edge in edges for end in edge)})
     number = {peer: place for place, peer in enumerate(peers)}
