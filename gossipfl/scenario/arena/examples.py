@@ -20,6 +20,7 @@ Labels = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.intp]
 Dealer = Callable[[Labels, int, np.random.Generator], list[Rows]]
 
+
 def load(source: str, model: ModelConfig) -> tuple[Examples, Examples]:
     """(training examples, common test set).  Raises DataError where the data is not on this disk."""
     whole = load_shard(DataConfig(source=source), model)
