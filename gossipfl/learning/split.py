@@ -150,6 +150,7 @@ def _check(labels: Labels, data: DataConfig) -> None:
         )
     if data.split == "minority" and (peers < 2 or data.classes_per_peer >= classes):
         raise ConfigError(
-            f"{peers} peers and {classes} classes, {data.classes_per_peer} of them the last peer's, leave no majority",
+            f"{peers} peers and {classes} classes, {data.classes_per_peer} of them the last peer's, leave no majority: "
+            "take two peers or more, and leave the others some class",
             "data.classes_per_peer",
         )
