@@ -99,8 +99,7 @@ class _Speech:
         )
 
     def _withstood(self, b: int) -> str:
-        nna, proven = self._audit.certified_budget_nna, self._audit.proven_budget
-        sure = "" if proven == b else f"; {proven} is proven, and for more no worse place was found"
+        nna, sure = self._audit.certified_budget_nna, _proven(b, self._audit.proven_budget)
         rule = "" if self._audit.period > 1 else f" by clipping, {nna} by dropping the farthest"
         return f"{_count(b, 'liar')} can be withstood for sure wherever they sit{rule}{sure}"
 
@@ -109,6 +108,7 @@ class _Speech:
         return (
             f"that is said of edges that count alike; peers have {least} to {most} neighbors, so that edges between "
             f"hubs count less, and what is sure with the weights in use is {_count(b, 'liar')}"
+            f"{_proven(b, self._audit.proven_in_use)}"
         )
 
     def _loss(self, loss: Loss) -> str:
@@ -132,6 +132,10 @@ class _Speech:
     def _some_peers(self, peers: Sequence[int]) -> str:
         shown = _some([str(peer) if self._names is None else self._names[peer] for peer in peers])
         return shown if self._names is not None else f"peer{'s' if len(peers) > 1 else ''} {shown}"
+
+
+def _proven(b: int, proven: int) -> str:
+    return "" if proven >= b else f"; {proven} is proven, and for more no worse place was found"
 
 
 def _each(worst: Loss | Bridge) -> str:

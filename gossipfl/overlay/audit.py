@@ -54,6 +54,7 @@ class Audit:
     certified_budget_nna: int                            # the same for NNA
     certified_in_use: int                                # certified_budget with Metropolis weights, or less
     proven_budget: int                                   # of certified_budget, what no search can have overlooked
+    proven_in_use: int                                   # the same of certified_in_use
     impossible_budget: int | None                        # liars from which on no rule can promise anything
     mu_after: tuple[float, ...]                          # mu of the honest part with at most 0, 1, 2 ... liars
     liars_at: tuple[int, ...]                            # the worst place found for one more than is certified
@@ -132,6 +133,7 @@ def _audit(
         certified_budget_nna=carried.certified_budget_nna,
         certified_in_use=carried.certified_in_use,
         proven_budget=carried.proven_budget,
+        proven_in_use=carried.proven_in_use,
         impossible_budget=carried.impossible_budget,
         mu_after=carried.mu_after,
         liars_at=carried.liars_at,
@@ -148,7 +150,8 @@ def _isolation(n: int, graph: Sequence[Edge], cut: Cut | None, rounds: float) ->
 def _carried_in_every(n: int, rounds: Sequence[Sequence[Edge]], together: Budgets) -> Budgets:
     """Looks for a round that falls apart first, because that is cheap and settles it."""
     if not all(is_connected(n, edges) for edges in rounds):
-        return replace(together, certified_budget=0, certified_budget_nna=0, certified_in_use=0, proven_budget=0)
+        return replace(together, certified_budget=0, certified_budget_nna=0, certified_in_use=0, proven_budget=0,
+                       proven_in_use=0)  # fmt: skip
     each = [budgets(n, edges) for edges in rounds]
     return replace(
         together,
@@ -156,6 +159,7 @@ def _carried_in_every(n: int, rounds: Sequence[Sequence[Edge]], together: Budget
         certified_budget_nna=min(one.certified_budget_nna for one in each),
         certified_in_use=min(one.certified_in_use for one in each),
         proven_budget=min(one.proven_budget for one in each),
+        proven_in_use=min(one.proven_in_use for one in each),
     )
 
 

@@ -44,6 +44,7 @@ class Budgets:
     certified_in_use: int                                # certified_budget with the weights that peers use, or less
     certified_in_use_nna: int                            # the same for NNA
     proven_budget: int                                   # as many of certified_budget are beyond any doubt
+    proven_in_use: int                                   # as many of certified_in_use
     impossible_budget: int | None                        # the smallest b with mu_after(b) <= 2 b; 0: it falls apart
     liars_at: tuple[int, ...]                            # the worst place that was found for certified_budget + 1 liars
 
@@ -55,19 +56,23 @@ def budgets(n: int, graph: Sequence[Edge], low: Lowest | None = None) -> Budgets
     """
     if n < 2:
         return Budgets(mu=None, mu_after=(), certified_budget=0, certified_budget_nna=0, certified_in_use=0,
-                       certified_in_use_nna=0, proven_budget=0, impossible_budget=None, liars_at=())  # fmt: skip
+                       certified_in_use_nna=0, proven_budget=0, proven_in_use=0, impossible_budget=None,
+                       liars_at=())  # fmt: skip
     search = Search(n, graph, low)
     certified, certified_nna = _largest(search, CS_PLUS), _largest(search, NNA)
-    in_use = search if not certified or is_regular(n, graph) else Search(n, graph, weights=_relative(n, graph))
+    alike = not certified or is_regular(n, graph)
+    in_use = search if alike else Search(n, graph, weights=weights_in_use(n, graph))
+    certified_in_use = certified if alike else min(certified, _largest(in_use, CS_PLUS))
     mu_after = _listed(search, min(certified + 1, LISTED_MAX), LISTED_MAX)
     return Budgets(
         mu=round(search.mu, 9),                          # the rest is rounding of eigenvalues
         mu_after=mu_after,
         certified_budget=certified,
         certified_budget_nna=certified_nna,
-        certified_in_use=certified if in_use is search else min(certified, _largest(in_use, CS_PLUS)),
-        certified_in_use_nna=certified_nna if in_use is search else min(certified_nna, _largest(in_use, NNA)),
+        certified_in_use=certified_in_use,
+        certified_in_use_nna=certified_nna if alike else min(certified_nna, _largest(in_use, NNA)),
         proven_budget=_proven(search, certified),
+        proven_in_use=_proven(in_use, certified_in_use),
         impossible_budget=_impossible(search),
         liars_at=search.worst(certified + 1).liars,
     )
@@ -99,7 +104,7 @@ def is_regular(n: int, graph: Sequence[Edge]) -> bool:
     return len(set(map(len, neighbors_of(n, graph)))) <= 1
 
 
-def _relative(n: int, graph: Sequence[Edge]) -> list[float]:
+def weights_in_use(n: int, graph: Sequence[Edge]) -> list[float]:
     """Of each edge its Metropolis weight over the largest that a peer of the least degree gives anybody, 0..1."""
     degrees = [len(near) for near in neighbors_of(n, graph)]
     return [(1 + min(degrees)) / (1 + max(degrees[i], degrees[j])) for i, j in graph]
@@ -119,7 +124,7 @@ def _interlaced(mu: float, factor: int) -> int:
 
 
 def _proven(search: Search, certified: int) -> int:
-    b = _interlaced(search.mu, CS_PLUS)
+    b = min(_interlaced(search.mu, CS_PLUS), certified)
     while b < certified and search.worst(b + 1).is_worst:
         b += 1
     return b

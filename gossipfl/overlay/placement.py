@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gossipfl.overlay.spectrum import ZERO, Lowest, Matrix, laplacian, lowest
+from gossipfl.overlay.spectrum import ZERO, Lowest, Matrix, among, connectivity_of, laplacian, lowest
 from gossipfl.overlay.structure import Edge
 
 Peers = npt.NDArray[np.intp]
@@ -89,7 +89,7 @@ class Search:
         return math.comb(n, b) * n**2 <= _TRIALS
 
     def _placed(self, liars: Sequence[int], b: int) -> Placement:
-        mu = _mu(_without(self._whole, np.setdiff1d(np.arange(len(self._whole)), np.array(liars, np.intp))))
+        mu = _mu_without(self._whole, liars)
         return Placement(mu, tuple(sorted(map(int, liars))), mu <= max(self.mu - b, 0) + ZERO)
 
     def _surrounding(self, b: int) -> Sequence[int]:
@@ -113,7 +113,7 @@ class Search:
         honest = np.ones((len(liars), len(self._whole)), bool)
         np.put_along_axis(honest, liars, False, axis=1)
         kept = np.nonzero(honest)[1].reshape(len(liars), -1)             # (k, n - b)
-        mus = np.linalg.eigvalsh(_without(self._whole, kept))[:, 1]
+        mus = np.linalg.eigvalsh(among(self._whole, kept))[:, 1]
         least = int(mus.argmin())
         mu = float(mus[least])
         return Placement(mu if mu > ZERO else 0.0, tuple(map(int, liars[least])), True)
@@ -124,32 +124,21 @@ class Search:
         batch = -(-(b - len(chosen)) // _STEPS)
         while len(chosen) < b:
             honest = np.setdiff1d(np.arange(len(self._whole)), np.array(chosen, np.intp))
-            part = _without(self._whole, honest)
+            part = among(self._whole, honest)
             is_fresh = len(chosen) > 0 and len(part) <= _FRESH_MAX
             low = lowest(part).vectors if is_fresh else self._low.vectors[honest]
             ranked = np.argsort(_after_losing_each(part, low))
             count = min(batch, b - len(chosen))
             if count == 1 and len(part) <= _FRESH_MAX:
                 ranked = ranked[: max(_CANDIDATES, int(_CHEAP / len(part) ** 2))]
-                ranked = ranked[np.argsort([_mu(_without(part, np.delete(np.arange(len(part)), v))) for v in ranked])]
+                ranked = ranked[np.argsort([_mu_without(part, [v]) for v in ranked])]
             chosen += honest[ranked[:count]].tolist()
         return chosen
 
 
-def _mu(part: Matrix) -> float:
-    if len(part) < 2:
-        return math.inf
-    mu = float(np.linalg.eigvalsh(part)[1])
-    return mu if mu > ZERO else 0.0
-
-
-def _without(whole: Matrix, kept: Peers) -> Matrix:
-    """Laplacians (..., m, m) of the parts among the peers `kept` (..., m)."""
-    part = whole[kept[..., :, None], kept[..., None, :]]
-    diagonal = np.arange(kept.shape[-1])
-    part[..., diagonal, diagonal] = 0
-    part[..., diagonal, diagonal] = -part.sum(axis=-1)
-    return part
+def _mu_without(whole: Matrix, lost: Sequence[int]) -> float:
+    """What losing some of n peers leaves of a Laplacian's mu; math.inf for a single peer."""
+    return connectivity_of(among(whole, np.setdiff1d(np.arange(len(whole)), np.array(lost, np.intp))))
 
 
 def _chunks(n: int, b: int) -> Iterator[Peers]:

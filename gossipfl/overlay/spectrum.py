@@ -76,19 +76,29 @@ def laplacian(n: int, graph: Sequence[Edge], weights: Sequence[float] | None = N
     return matrix
 
 
-def algebraic_connectivity(n: int, graph: Sequence[Edge], among: Sequence[int] | None = None) -> float:
-    """mu, the second smallest eigenvalue of L, of the graph or of its part among some peers; 0 if that falls apart.
+def algebraic_connectivity(n: int, graph: Sequence[Edge]) -> float:
+    """mu, the second smallest eigenvalue of L; 0 if the graph falls apart.
 
     A single peer has nobody to agree with: math.inf.
     """
-    if among is not None:
-        number = {peer: position for position, peer in enumerate(among)}
-        graph = [(number[i], number[j]) for i, j in graph if i in number and j in number]
-        n = len(number)
-    if n < 2:
+    return connectivity_of(laplacian(n, graph))
+
+
+def connectivity_of(part: Matrix) -> float:
+    """The same of a Laplacian (n, n)."""
+    if len(part) < 2:
         return math.inf
-    mu = float(np.linalg.eigvalsh(laplacian(n, graph))[1])
+    mu = float(np.linalg.eigvalsh(part)[1])
     return mu if mu > ZERO else 0.0
+
+
+def among(whole: Matrix, kept: npt.NDArray[np.intp]) -> Matrix:
+    """Laplacians (..., m, m) of the parts among the peers `kept` (..., m): whoever is not takes its edges along."""
+    part = whole[kept[..., :, None], kept[..., None, :]]
+    diagonal = np.arange(kept.shape[-1])
+    part[..., diagonal, diagonal] = 0
+    part[..., diagonal, diagonal] = -part.sum(axis=-1)
+    return part
 
 
 class Lowest(NamedTuple):

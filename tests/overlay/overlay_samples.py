@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import networkx
+import numpy as np
 from hypothesis import strategies as st
 
 from gossipfl.overlay import GRAPHS, Edge, edges
+from gossipfl.overlay.spectrum import among, connectivity_of, laplacian
 
 
 class Kind(NamedTuple):
@@ -56,3 +58,8 @@ def graph_of(n: int, graph: list[Edge]) -> networkx.Graph:
     made = networkx.empty_graph(n)
     made.add_edges_from(graph)
     return made
+
+
+def connectivity_among(n: int, graph: list[Edge], peers: list[int]) -> float:
+    """mu of the part of a graph between some peers."""
+    return connectivity_of(among(laplacian(n, graph), np.array(peers, np.intp)))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from overlay_samples import Kind, any_graphs, kinds
+from overlay_samples import Kind, any_graphs, connectivity_among, kinds
 
-from gossipfl.overlay import Edge, algebraic_connectivity, edges, is_connected, placement
+from gossipfl.overlay import Edge, edges, is_connected, placement
 from gossipfl.overlay.placement import Placement, Search
 from gossipfl.overlay.spectrum import laplacian, lowest
 
@@ -37,7 +37,7 @@ def test_a_greedy_placement_is_one_and_never_better_for_the_liars_than_the_exhau
     for found in (greedy, exhaustive):
         honest = [peer for peer in range(n) if peer not in found.liars]
         assert len(found.liars) <= b
-        assert algebraic_connectivity(n, graph, among=honest) == pytest.approx(found.mu, abs=1e-9)
+        assert connectivity_among(n, graph, honest) == pytest.approx(found.mu, abs=1e-9)
 
 
 @pytest.mark.parametrize("b", [1, 2])
@@ -75,7 +75,7 @@ def test_the_estimate_for_losing_a_peer_is_never_below_mu_without_it(drawn: tupl
     whole = laplacian(n, graph)
     for peer, estimate in enumerate(placement._after_losing_each(whole, lowest(whole).vectors)):
         others = [other for other in range(n) if other != peer]
-        assert estimate >= algebraic_connectivity(n, graph, among=others) - 1e-4
+        assert estimate >= connectivity_among(n, graph, others) - 1e-4
 
 
 def test_all_placements_are_tried_in_chunks_and_each_once() -> None:
