@@ -30,7 +30,7 @@ from gossipfl.learning.data import Shard
 from gossipfl.net import addresses
 from gossipfl.net.link import Link
 from gossipfl.net.transport import Transport
-from gossipfl.node import log, status
+from gossipfl.node import lifeline, log, status
 from gossipfl.node.history import History
 from gossipfl.node.keeper import Keeper
 from gossipfl.node.learning import MakeLearner, MakeWorker, Mixed, Workplace
@@ -108,6 +108,7 @@ class Node:
     async def _open(self, stack: AsyncExitStack, *, live: bool) -> None:
         for name in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(name, self._interrupted, name)
+        lifeline.hold(lambda: self._end("whoever started me has gone"))
         self.transport = Transport(self.identity, self.federation, self.options.limits, self)
         stack.push_async_callback(self.transport.aclose)
         self.bound = await self.transport.listen(self.options.listen)

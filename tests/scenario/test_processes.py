@@ -14,7 +14,7 @@ from made import EXAMPLES, a_scenario
 from gossipfl.errors import ConfigError, DataError, StateError
 from gossipfl.identity import Identity
 from gossipfl.node.status import read_node_file
-from gossipfl.scenario.directories import prepare
+from gossipfl.scenario.directories import LOG_FILE, prepare
 from gossipfl.scenario.plan import identity_of, make
 from gossipfl.scenario.processes import running
 from gossipfl.scenario.processes.launch import command, environment
@@ -171,21 +171,42 @@ def test_the_environment_asks_for_one_thread_once():
     assert environment(once) == once
 
 
-def test_ctrl_c_leaves_nothing_running_and_no_report(tmp_path):
+@pytest.fixture
+def endless(tmp_path):
+    """A command line that runs three peers with no end, once all of them listen: its process and their pids."""
     out = tmp_path / "run"
     overrides = [f"--set={key}" for key in (
         "scenario.rounds=100000", "peers.count=3", "aggregation.byzantine_max=0", "model.name=custom",
         "model.learner=numpy_softmax:build",
     )]  # fmt: skip
     command = [sys.executable, "-m", "gossipfl", "scenario", "run", "quickstart", "--out", str(out), *overrides]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    nodes = [out / "peers" / f"{number:02d}" / "node.json" for number in range(3)]
-    deadline = time.monotonic() + 60
-    while not all(node.exists() for node in nodes) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    pids = [read_node_file(node.parent)["pid"] for node in nodes]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        nodes = [out / "peers" / f"{number:02d}" / "node.json" for number in range(3)]
+        deadline = time.monotonic() + 60
+        while not all(node.exists() for node in nodes) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        pids = [read_node_file(node.parent)["pid"] for node in nodes]
+        yield process, pids
+        for pid in filter(is_alive, [process.pid, *pids]):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_ctrl_c_leaves_nothing_running_and_no_report(tmp_path, endless):
+    process, pids = endless
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=30) == (b"", None)
     assert process.returncode == 130
     assert not any(map(is_alive, pids))
-    assert not (out / "report.json").exists()
+    assert not (tmp_path / "run" / "report.json").exists()
+
+
+def test_when_the_command_is_killed_the_peers_leave_by_themselves(tmp_path, endless):
+    process, pids = endless
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 30
+    while any(map(is_alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_alive, pids))
+    logs = [(tmp_path / "run" / "peers" / f"{number:02d}" / LOG_FILE).read_text() for number in range(3)]
+    assert all("leaving: whoever started me has gone" in log for log in logs)

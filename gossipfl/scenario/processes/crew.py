@@ -25,13 +25,16 @@ _DONE_TO = {"kill": "killed by the scenario", "leave": "asked to leave by the sc
 class Crew:
     """The peers of one run.  Use `poll` in a loop until it says that all is over."""
 
-    def __init__(self, plan: Plan, out: Path, faults: Faults, relay: Relay | None, view: View) -> None:
-        """relay: there if the plan has cuts."""
+    def __init__(
+        self, plan: Plan, out: Path, faults: Faults, relay: Relay | None, view: View, lifeline: int
+    ) -> None:
+        """relay: there if the plan has cuts; lifeline: what launch.py made, all peers hang on it."""
         self.peers: list[Running] = []                  # launched so far, in that order
         self.happenings: list[Happening] = []
         self.round = 0                                  # finished by half of the running honest peers
         self.ready_s: float | None = None               # all that are there from the beginning listen
         self._plan, self._out, self._faults, self._relay, self._view = plan, out, faults, relay, view
+        self._lifeline = lifeline
         self._waiting = [peer for peer in plan.peers if peer.number not in faults.absent]
         self._reviving: list[Running] = []              # asked to leave, not gone yet, to be started again
         self._faults_from_s: float | None = None        # since launch: from here the scenario's seconds count
@@ -86,14 +89,14 @@ class Crew:
             self._start(self._waiting.pop(0))
 
     def _start(self, peer: Peer) -> None:
-        process = launch(self._plan, peer, self._out, os.environ)
+        process = launch(self._plan, peer, self._out, os.environ, self._lifeline)
         self.peers.append(Running(peer, directory_of(self._out, peer), process))
 
     def _revive(self) -> None:
         """Start again whoever has ended by now: two lives at a time cannot hold one state directory."""
         for running in [running for running in self._reviving if not running.is_running]:
             self._reviving.remove(running)
-            running.revive(launch(self._plan, running.peer, self._out, os.environ))
+            running.revive(launch(self._plan, running.peer, self._out, os.environ, self._lifeline))
 
     def _all_started(self) -> bool:
         """Does everybody who is there from the beginning listen, or has ended before?"""

@@ -22,6 +22,7 @@ from gossipfl.scenario.plan import Plan, starting_without
 from gossipfl.scenario.processes.collect import collect
 from gossipfl.scenario.processes.crew import Crew, for_good
 from gossipfl.scenario.processes.detour import through_relay
+from gossipfl.scenario.processes.launch import lifeline
 from gossipfl.scenario.processes.running import Running, stop
 from gossipfl.scenario.progress import View
 
@@ -36,13 +37,13 @@ def run(plan: Plan, out: Path, view: View, on_poll: OnPoll | None = None) -> Ran
     """Run all peers of `plan` in the new directory `out` until they end or the scenario's time is up.
 
     `view` is shown twice a second what is known; `on_poll(peers)` is called ten times a second, with fresh rounds, and
-    may kill.  However this returns, no peer is left running or standing still.  Raises StateError if `out` holds
+    may kill.  However this ends, kill -9 included, no peer is left running.  Raises StateError if `out` holds
     anything, KeyboardInterrupt when signalled.
     """
     faults = Faults(plan)
-    with through_relay(starting_without(plan, faults.absent)) as (plan, relay):
+    with through_relay(starting_without(plan, faults.absent)) as (plan, relay), lifeline() as held:
         prepare(plan, out)
-        crew = Crew(plan, out, faults, relay, view)
+        crew = Crew(plan, out, faults, relay, view, held)
         with _signals_held() as signalled, _ending(crew):
             launched_at, started = time.time(), time.monotonic()
             watch = _Watch(crew, view, on_poll)

@@ -6,13 +6,16 @@ crew.py; what a process does then is its own business.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
+from gossipfl.node.lifeline import ASKED_BY, STDIN
 from gossipfl.scenario.directories import FEDERATION_FILE, LOG_FILE, directory_of
 from gossipfl.scenario.plan import Peer, Plan, speed_of
 
@@ -20,14 +23,25 @@ NODE_FILE = "node.json"                         # there while, or since, it list
 _ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 
-def launch(plan: Plan, peer: Peer, out: Path, inherited: Mapping[str, str]) -> subprocess.Popen[bytes]:
+@contextmanager
+def lifeline() -> Iterator[int]:
+    """What all peers of a run hang on: the end of a pipe that closes with this block, or with this process."""
+    held, given = os.pipe()
+    try:
+        yield held
+    finally:
+        os.close(held)
+        os.close(given)
+
+
+def launch(plan: Plan, peer: Peer, out: Path, inherited: Mapping[str, str], lifeline: int) -> subprocess.Popen[bytes]:
     """Start a peer in its directory, for the first time or again; its log goes on where it ended."""
     directory = directory_of(out, peer)
     (directory / NODE_FILE).unlink(missing_ok=True)
     with (directory / LOG_FILE).open("ab") as log:
         return subprocess.Popen(
             command(plan, peer, out),
-            stdin=subprocess.DEVNULL,
+            stdin=lifeline,
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment(inherited),
@@ -60,12 +74,13 @@ def _staged(plan: Plan, peer: Peer) -> list[str]:
 
 
 def environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a daemon that shares its cores with many others: one thread each for linear algebra.
+    """The environment of a daemon that ends with this process and shares its cores with many others.
 
-    The flags are part of a compiled program's name in the cache: whoever shares them compiles nothing twice.
+    It has one thread for linear algebra.  The flags are part of a compiled program's name in the cache: whoever shares
+    them compiles nothing twice.
     """
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     flags = inherited.get("XLA_FLAGS", "")
     if _ONE_THREAD not in flags:
         flags = f"{flags} {_ONE_THREAD}".strip()
-    return {**inherited, **threads, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+    return {**inherited, **threads, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, ASKED_BY: STDIN}
