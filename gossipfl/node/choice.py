@@ -118,21 +118,28 @@ class _Case(NamedTuple):
         if impossible is not None and self.b >= impossible:
             return self._choice(rule, pre, "impossible", (
                 f"impossible: from {_liars(impossible)} on no rule can promise agreement on such a graph of {self.n} "
-                f"peers{self._left(impossible, 2)}, and byzantine_max is {self.b}; {means}"
+                f"peers{self._left(impossible, 2)}, and byzantine_max is {self.b}; {means}; {self._remedy()}, and with "
+                "aggregation.alone_every a peer notices that it would be better off alone"
             ))  # fmt: skip
         certified = self.carried.certified_in_use
         short = " with cs_plus" if certified >= self.b else f", not for {self.b}{self._lacking()}"
         return self._choice(rule, pre, "damage-limited", (
             f"damage-limited: this graph of {self.n} peers is certified for {_liars(certified)}{short}; {means}"
+            f"{'' if means == _MESH or certified >= self.b else f'; {self._remedy()}'}"
         ))  # fmt: skip
 
     def _certified(self, rule: str) -> str:
         factor = 4 if rule == "cs_plus" else 8
-        proven = "" if self.carried.proven_budget >= self.b else "; no worse place for them was found"
+        proven = "" if self.carried.proven_in_use >= self.b else "; no worse place for them was found"
         return (
             f"certified: {rule} withstands {_liars(self.b)} wherever among the {self.n} peers they sit"
             f"{self._left(self.b, factor)}{proven}"
         )
+
+    def _remedy(self) -> str:
+        if self.n > 5 * self.b:
+            return f"which edges it takes, gossipfl topology audit --want {self.b} says"
+        return f"it takes {5 * self.b + 1} peers who all know each other"
 
     def _lacking(self) -> str:
         if self.carried.certified_budget < self.b:

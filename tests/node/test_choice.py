@@ -58,6 +58,17 @@ def test_a_complete_graph_gets_the_rule_of_its_size(n: int, b: int, rule: str) -
     assert chosen("full", n, b)[0] == rule
 
 
+@pytest.mark.parametrize(("n", "b", "remedy"), [
+    (10, 1, "which edges it takes, gossipfl topology audit --want 1 says"),
+    (5, 1, "it takes 6 peers who all know each other"),
+])  # fmt: skip
+def test_a_promise_that_cannot_be_given_comes_with_what_would_make_it_one(n: int, b: int, remedy: str) -> None:
+    found = choose(n, edges("ring", n), b)
+    assert remedy in found.why
+    assert "aggregation.alone_every" in found.why        # impossible here, so notice at least
+    assert choose(6, edges("full", 6), 1).standing == "certified"
+
+
 def test_a_named_rule_is_never_replaced_only_told() -> None:
     assert chosen("full", 10, 1, rule="nna")[2:] == (
         "certified",
