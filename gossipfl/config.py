@@ -140,7 +140,6 @@ class LimitsConfig(Options):
     dial_backoff_max_s: Amount = 60.0           # ... up to this
     strikes_max: Positive = 3                   # broken protocol rules before a ban
     ban_s: Amount = 600.0
-    round_window: Positive = 10_000             # a manifest's round may differ from mine by so much
 
 
 class LivenessConfig(Options):

@@ -81,11 +81,11 @@ class Averaging:
     # -------------------------------------------------------------------------------------------- updates
 
     def announced(self, link: Link, announce: Announce, now: float) -> list[Effect]:
-        return self.fetching.announced(link.peer, link.number, announce, self._time(), now)
+        return self.fetching.announced(link.peer, link.number, announce, now)
 
     def wake_early(self, link: Link, now: float) -> list[Effect]:
         """Hear what `link`'s peer announced before my learner was built."""
-        return self.fetching.wake_early(link.peer, link.number, self._time(), now)
+        return self.fetching.wake_early(link.peer, link.number, now)
 
     def verified(self, event: Verified, link: Link | None, now: float) -> list[Effect]:
         """A chunk was hashed.  Raises PeerError if it is not what was announced."""
@@ -213,11 +213,6 @@ class Averaging:
         """Are my neighbors in another time than I?  Their manifests say so before their models are here."""
         claims = {peer: self.ledger.newest_round(peer) for peer in self.round.paces}
         return self.round.is_elsewhere([claim for claim in claims.values() if claim is not None])
-
-    def _time(self) -> int | None:
-        """My round, or None while it says nothing: a newcomer does not know what time it is."""
-        settled = self.round.number > self.round.first and not self.round.catching_up
-        return self.round.number if settled else None
 
     def _sign(
         self, kind: str, base: bytes, state: bytes, payload: Payload, now: float, examples: int = 0,

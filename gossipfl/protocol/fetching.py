@@ -159,14 +159,14 @@ class Fetching:
 
     # --------------------------------------------------------------------------------------- announcements
 
-    def announced(self, peer: PeerId, link: int, announce: Announce, round_: int | None, now: float) -> list[Effect]:
-        """A neighbor's ANNOUNCE.  Raises a PeerError for one that breaks the rules; `round_` is mine (see Ledger)."""
+    def announced(self, peer: PeerId, link: int, announce: Announce, now: float) -> list[Effect]:
+        """A neighbor's ANNOUNCE.  Raises a PeerError for one that breaks the rules."""
         inbox = self.inboxes[peer]
         if not self._ledger.is_ready:
             inbox.early = announce
             return []
         signed = open_manifest(announce.manifest)
-        self._ledger.check(peer, signed, announce.hashes, round_)
+        self._ledger.check(peer, signed, announce.hashes)
         effects: list[Effect] = [KeepManifest(signed)] if self._ledger.note(signed) else []
         if signed.document.kind == "snapshot" and inbox.asked_at is None:
             return effects                                       # nobody asked
@@ -176,13 +176,13 @@ class Fetching:
             inbox.offer(Announced(signed, announce.hashes), self._limits.pending_updates_max + 1)
         return effects + self.fetch(peer, link, now)
 
-    def wake_early(self, peer: PeerId, link: int, round_: int | None, now: float) -> list[Effect]:
+    def wake_early(self, peer: PeerId, link: int, now: float) -> list[Effect]:
         """My learner is built: hear what was said before.  Raises PeerError like `announced`."""
         inbox = self.inboxes.get(peer)
         if inbox is None or inbox.early is None:
             return []
         early, inbox.early = inbox.early, None
-        return self.announced(peer, link, early, round_, now)
+        return self.announced(peer, link, early, now)
 
     # ------------------------------------------------------------------------------------------- downloads
 

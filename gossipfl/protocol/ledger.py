@@ -67,10 +67,11 @@ class Ledger:
         assert self._vectors is not None, "nothing is signed or believed before the learner is built"
         return self._vectors
 
-    def check(self, peer: PeerId, signed: Signed[Manifest], hashes: bytes, round_: int | None) -> None:
+    def check(self, peer: PeerId, signed: Signed[Manifest], hashes: bytes) -> None:
         """Raises PeerError unless this is an update that `peer` may announce.
 
-        `round_` is mine, None while it says nothing yet: a newcomer does not know what time it is.
+        Whatever round it claims: who slept, was cut off or trained alone comes back from another time, and what round
+        it really is the median of all neighbors says (round.py).
         """
         manifest = signed.document
         if signed.signer != peer:
@@ -80,8 +81,6 @@ class Ledger:
         if manifest.spec != self.vectors.spec:
             raise WrongUpdate("an update of another parameter vector")
         self._check_payload(manifest)
-        if round_ is not None and abs(manifest.round - round_) > self._limits.round_window:
-            raise WrongUpdate(f"round {manifest.round} is not of this time; mine is {round_}")
         check_hashes(manifest, hashes)
 
     def _check_payload(self, manifest: Manifest) -> None:

@@ -280,7 +280,7 @@ def test_a_liar_about_its_round_moves_nobody():
         assert node.learner.trained == list(range(30))
 
 
-def test_a_round_beyond_the_window_is_a_strike():
+def test_who_counts_a_million_rounds_more_moves_nobody_and_is_waited_for_by_nobody():
     network, (liar, *others) = a_mesh(8, 4, 0.5, rounds=0, start=False)
     liar.checkpoint = a_checkpoint(round_=1_000_000)
     for node in (liar, *others):
@@ -288,8 +288,28 @@ def test_a_round_beyond_the_window_is_a_strike():
     network.introduce_all()
     network.run(60)
     for node in others:
-        assert node.told("is not of this time")
         assert 80 < node.round < 120
+        assert len(node.neighbors) == 3
+
+
+def test_who_comes_back_from_another_age_is_no_rule_breaker_and_finds_the_time_again():
+    network, (lone, *others) = a_mesh(8, 4, 0.5, rounds=0, start=False)
+    lone.checkpoint = a_checkpoint(round_=100)
+    lone.options = NodeConfig(round=RoundConfig(start_neighbors=0))
+    for node in others:
+        node.checkpoint = a_checkpoint(round_=50_000)
+    for node in (lone, *others):
+        node.start()
+    network.introduce_all(others)
+    network.run(30)                                      # it trains alone: as if asleep, or cut off, for hours before
+    assert 100 < lone.round < 200
+    assert min(node.round for node in others) > 50_000
+    network.introduce_all()
+    assert network.until(lambda: abs(lone.round - others[0].round) <= 2, 30)
+    network.run(30)
+    for node in (lone, *others):
+        assert len(node.neighbors) == 3
+        assert not any(record.strikes for record in node.peer.membership.links.manners.values())
 
 
 # ----------------------------------------------------------------------------------------------- the beginning

@@ -134,8 +134,8 @@ class Stale(Poisoning):
     """Show a model of `age` rounds ago as this round's: properly signed, numbered as new, and behind the times.
 
     Where fewer rounds are over, the oldest there is.  Harm: it holds everybody back.  `claims` is added to the number
-    of the round under which it is announced.  Against it the rule only, as far as an old model is a far one; of numbers
-    nobody believes more than that they are within limits.round_window.
+    of the round under which it is announced.  Against it the rule only, as far as an old model is a far one; of the
+    numbers the median counts.
     """
 
     age: Count = 5                                       # at most KEPT
