@@ -130,6 +130,7 @@ class LimitsConfig(Options):
     update_bytes_max: Positive = 512 * MIB      # one delta or snapshot
     receive_bytes_max: Positive = 256 * MIB     # reserved for downloads, all peers together
     window_bytes: Positive = 8 * MIB            # requested and not yet received, per peer
+    download_bytes_per_s_min: Positive = 16 * KIB       # a payload that comes more slowly is given up
     published_max: Positive = 3                 # own payloads kept for slower neighbors
     pending_updates_max: Positive = 2           # updates of one neighbor that wait for my next mixing
     directory_records_max: Positive = 4096

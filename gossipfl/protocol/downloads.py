@@ -15,6 +15,8 @@ from gossipfl.errors import PeerError
 from gossipfl.wire.chunks import HASH_BYTES, BadChunk, Piece, chunk_bytes_for, chunk_count
 from gossipfl.wire.manifest import Manifest, Signed
 
+_START_S = 60.0                      # so long any download may take, however short it is
+
 
 class Unsolicited(PeerError):
     """Bytes that nobody asked for."""
@@ -59,6 +61,10 @@ class Download:
     @property
     def is_complete(self) -> bool:
         return not self.missing and not self.filled and not self.hashing
+
+    def is_slower(self, bytes_per_s: float, now: float) -> bool:
+        """Does it take longer than at this speed, and a while to get going?"""
+        return now - self.started_at >= _START_S + len(self.buffer) / bytes_per_s
 
     def request(self, window_bytes: int) -> tuple[int, ...]:
         """The next chunks to want, so that no more than `window_bytes` (and always one chunk) are on their way."""

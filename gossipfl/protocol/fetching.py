@@ -27,7 +27,8 @@ from gossipfl.wire.records import Frame
 
 _SNAPSHOT_PATIENCE_S = 15.0          # a snapshot that was asked for and did not come is asked for again
 _CANCELLED_MAX = 64                  # cancelled transfers whose last chunks may still arrive
-_PROMPT_S, _PROMPT_BYTES_PER_S = 60.0, 1e6               # a payload that takes longer than this is given up
+_SILENT_S = 60.0                     # a download of which nothing came for so long is given up
+_PROMPT_BYTES_PER_S = 1e6            # where another lacks memory, one that is slower than this is given up, too
 _STILL_S = 5.0                       # guess: a download of which nothing came for so long is not hoped for any more
 _ABSENT_MAX, _ABSENT_S = 4, 120.0    # parted neighbors whose inbox and public model are kept, and how long
 _NOTHING = b""                       # the tip of a neighbor whose public model I could not follow
@@ -256,10 +257,15 @@ class Fetching:
             if not inbox.offers:                                 # what showed the gap was given up
                 return self._ask_snapshot(inbox, link, now)
         download = inbox.download
-        size = download.offer.manifest.size if download is not None else 0
-        if download is None or now - download.started_at < _PROMPT_S + size / _PROMPT_BYTES_PER_S:
+        if download is None:
             return self.fetch(peer, link, now) if inbox.asked_at is None else []
-        return [Story("!", f"{peer.short} announced {size} bytes and does not send them"), *self._give_up(inbox)]
+        size = download.offer.manifest.size
+        if now - download.moved_at >= _SILENT_S:
+            return [Story("!", f"{peer.short} announced {size} bytes and does not send them"), *self._give_up(inbox)]
+        if download.is_slower(self._limits.download_bytes_per_s_min, now):
+            slow = f"{peer.short} sends {size} bytes more slowly than limits.download_bytes_per_s_min"
+            return [Story("!", slow, loud=True), *self._give_up(inbox)]
+        return self.fetch(peer, link, now)
 
     # --------------------------------------------------------------------------------------------- mixing
 
@@ -316,10 +322,11 @@ class Fetching:
         return bool(reserved) and reserved + size > self._limits.receive_bytes_max
 
     def _make_room(self, size: int, now: float) -> list[Effect]:
-        """Where memory is short, none is kept for those who announced and send nothing, nor soon again."""
+        """Where memory is short, none is kept for those who announced and send nothing or little, nor soon again."""
         effects: list[Effect] = []
         for inbox in (*self.inboxes.values(), *self._absent.values()) if self._lacks_room(size) else ():
-            if inbox.download is not None and now >= inbox.hopeless_at:
+            download = inbox.download
+            if download and (now >= inbox.hopeless_at or download.is_slower(_PROMPT_BYTES_PER_S, now)):
                 effects += self._give_up(inbox)
                 inbox.asked_at = now
         return effects

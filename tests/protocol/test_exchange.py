@@ -36,7 +36,7 @@ class Pair:
         announce, payload = self.author.update(data, **changes)
         signed = open_manifest(announce.manifest)
         for message in sends(self.serving.publish(signed, payload, [self.link]), Announce):
-            self._received(self.fetching.announced(self.author.name, self.link, message, None, self.now))
+            self._received(self.fetching.announced(self.author.name, self.link, message, self.now))
 
     def run(self, frames_max=10**9):
         """Carry so many CHUNK frames.  Returns whether any is left."""
@@ -55,7 +55,7 @@ class Pair:
         self.link += 1
         self.fetching.add(self.author.name)
         for message in sends(self.serving.introduce(self.link), Announce):
-            self._received(self.fetching.announced(self.author.name, self.link, message, None, self.now))
+            self._received(self.fetching.announced(self.author.name, self.link, message, self.now))
 
     def _received(self, effects):
         """Perform what the receiver wants."""
@@ -172,6 +172,44 @@ def test_neighbors_take_turns_where_memory_is_short():
         recent = [mix for _, mix in node.mixes[-20:]]    # of 28 rounds, each of which waits in vain for most
         heard = {contribution.peer for mix in recent for contribution in mix.contributions if contribution.updates}
         assert heard == {other.name for other in nodes} - {node.name}
+
+
+@pytest.mark.parametrize(("bytes_per_s", "carries"), [(10e3, True), (4e3, False)])
+def test_a_slow_link_delivers_what_it_can_carry_and_a_slower_one_is_told(bytes_per_s, carries):
+    network = Network(3, bytes_per_s=bytes_per_s)        # a payload of 1 MB takes 100 s, or 250
+    targets = [[float(index)] * 250_000 for index in range(2)]
+    nodes = network.add(2, NodeConfig(round=RoundConfig(interval_s=30.0)), targets=targets)
+    network.introduce_all()
+    network.run(1200)
+    for node in nodes:
+        heard = sum(mix.heard for _, mix in node.mixes)
+        assert heard >= 5 if carries else heard == 0
+        assert bool(node.told("more slowly than limits.download_bytes_per_s_min")) != carries
+        assert not node.told("does not send them")
+
+
+def test_a_peer_that_falls_silent_in_the_middle_is_given_up_though_there_would_be_time():
+    pair = Pair(3 * MIB)
+    pair.publish(content(3 * MIB))
+    pair.run(frames_max=2)
+    pair.now = 59.0
+    assert pair.fetching.look_after(pair.author.name, pair.link, pair.now) == []
+    pair.now = 60.0
+    told = pair.fetching.look_after(pair.author.name, pair.link, pair.now)
+    assert any("does not send them" in effect.text for effect in told if isinstance(effect, ev.Story))
+
+
+def test_where_memory_is_short_a_trickle_makes_room_for_who_sends():
+    pair = Pair(3 * MIB, receive_bytes_max=4 * MIB)
+    pair.publish(content(3 * MIB))
+    pair.run(frames_max=1)
+    pair.fetching.inboxes[pair.author.name].download.moved_at = pair.now = 70.0           # a byte now and then
+    other = Stranger(2)
+    pair.fetching.add(other.name)
+    announce, _ = other.update(content(3 * MIB))
+    asked = pair.fetching.announced(other.name, 9, announce, pair.now)
+    assert sends(asked, Want)
+    assert pair.fetching.inboxes[pair.author.name].download is None
 
 
 def test_a_fast_publisher_costs_a_slow_neighbor_no_more_than_its_own_pace():
