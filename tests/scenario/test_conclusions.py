@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made import a_row, a_run, a_scenario, outcomes_of
 
-from gossipfl.node.verdicts import Verdict, pack
+from gossipfl.node.verdicts import Verdict, pack, unpack
 from gossipfl.scenario.alone import Judged
 from gossipfl.scenario.plan import make
 from gossipfl.scenario.report.build import build, metrics
@@ -63,6 +63,31 @@ def test_where_a_rule_only_clips_it_is_told_how_much_was_let_in():
     _, outcomes = a_story(lambda judge, peer, n: 0.125 if peer == 5 else 0.75, [("sign_flip", (5,))])
     (said,) = conclusions(outcomes)["sentences"]
     assert said == "sign_flip: peer 05 was let in by 12 % on average; every honest peer by at least 75 %"
+
+
+def test_where_a_rule_leaves_most_of_everybody_out_refusals_and_distance_still_tell_who_lies():
+    def said(kept, distance=None):
+        _, outcomes = a_story(kept, [("sign_flip", (5,))], distance=distance)
+        return conclusions(outcomes)["sentences"]
+
+    clipped = said(lambda judge, peer, n: 0.0 if peer == 5 else 0.1, lambda peer: 26.0 if peer == 5 else 1.0)
+    assert clipped == ["sign_flip: peer 05 was refused in 100 % of rounds; no honest peer in more than 0 %"]
+    picked = said(lambda judge, peer, n: float(peer == n % 5), lambda peer: 36.0 if peer == 5 else 1.0)
+    assert picked == ["sign_flip: peer 05 was refused in 100 % of rounds; no honest peer in more than 80 %"]
+    (dropped,) = said(lambda judge, peer, n: float(peer == n % 10), lambda peer: 36.0 if peer == 5 else 1.0)
+    assert dropped.startswith("sign_flip: peer 05 was 36 times as far away as neighbors in the middle, honest peers at")
+
+
+def test_a_liar_that_the_protocol_threw_out_is_not_said_to_be_kept():
+    _, outcomes = a_story(lambda judge, peer, n: 0.8 if peer != 1 else 0.7, [("replay", (5,))])
+    for one in outcomes[:5]:
+        for row in one.rows[1:]:
+            heard = [verdict for verdict in unpack(row.verdicts) if verdict.peer != outcomes[5].peer.identity.peer_id]
+            object.__setattr__(row, "verdicts", pack(heard))
+    assert conclusions(outcomes)["sentences"] == [
+        "replay: peer 05 was judged in 1.0 rounds by whoever heard it, honest peers in 10.0: silent, or kept out "
+        "before any rule could judge"
+    ]
 
 
 def test_two_attacks_get_a_sentence_each_and_so_do_the_two_halves_of_one():

@@ -22,6 +22,7 @@ Tables = dict[str, Any]
 APART = 0.15                                    # guess; a liar stands out if so much less of it entered than of the
                                                 # honest peer that was treated worst
 MOSTLY = 0.5                                    # from so many refusals on, their share says it best
+SELDOM = 0.5                                    # guess; a liar judged less often than this share was hardly heard
 UNFAIR_FROM = 0.5                               # of an honest peer's model, more than this was left out ...
 UNFAIR_APART = 0.25                             # ... and so much more than of honest peers in the middle: guess
 FAR = 3.0                                       # who is so many times as far from its judges as their neighbors in the
@@ -36,6 +37,7 @@ class Judged:
     liar: str                                   # its attack, "" if it is honest
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STANDINGS, 0))
     by_rule: int = 0                            # refusals of the rule, not of the screen before it
+    judges: set[int] = field(default_factory=set)
     kept: list[float] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)    # its distance over the median of that round's
 
@@ -43,6 +45,11 @@ class Judged:
     def left_out(self) -> float:
         """The share of it that did not enter, on average, 0..1."""
         return 1.0 - fmean(self.kept)
+
+    @property
+    def rounds(self) -> float:
+        """In how many rounds a judge of it heard it, on average."""
+        return len(self.kept) / max(len(self.judges), 1)
 
     @property
     def distance_ratio(self) -> float | None:
@@ -85,11 +92,12 @@ def _judged(outcomes: Sequence[Outcome]) -> list[Judged]:
     found = [Judged(one.peer.number, attack) for one, attack in zip(outcomes, attacks, strict=True)]
     for judge in outcomes:
         for row in judge.rows if judge.peer.liar is None else ():
-            _count([one for one in unpack(row.verdicts) if one.peer in numbers], numbers, found)
+            verdicts = [one for one in unpack(row.verdicts) if one.peer in numbers]
+            _count(judge.peer.number, verdicts, numbers, found)
     return found
 
 
-def _count(verdicts: Sequence[Verdict], numbers: dict[bytes, int], found: Sequence[Judged]) -> None:
+def _count(judge: int, verdicts: Sequence[Verdict], numbers: dict[bytes, int], found: Sequence[Judged]) -> None:
     distances = [one.distance for one in verdicts if one.distance is not None]
     middle = median(distances) if distances else 0.0
     for one in verdicts:
@@ -97,6 +105,7 @@ def _count(verdicts: Sequence[Verdict], numbers: dict[bytes, int], found: Sequen
         judged.counts[one.standing] += 1
         judged.by_rule += one.cause == "rule"
         judged.kept.append(one.kept)
+        judged.judges.add(judge)
         if one.distance is not None and middle > 0:
             judged.ratios.append(one.distance / middle)
 
@@ -122,33 +131,74 @@ def _of_liars(seen: Sequence[Judged]) -> Iterator[str]:
     for one in seen:
         if one.liar:
             attacks[one.liar].append(one)
-    worst = max((one.left_out for one in honest), default=0.0)
+    truths = _Truths.of(honest)
     for attack, liars in sorted(attacks.items()):
-        out = [one for one in liars if one.left_out >= worst + APART]
+        out = [one for one in liars if truths.are_left_by(one)]
         if out:
-            yield _visible(attack, out, honest)
+            yield _visible(attack, out, truths)
         if len(out) < len(liars):
-            yield _hidden(attack, [one for one in liars if one not in out], honest)
+            yield _hidden(attack, [one for one in liars if one not in out], truths)
 
 
-def _visible(attack: str, liars: Sequence[Judged], honest: Sequence[Judged]) -> str:
+@dataclass(frozen=True, slots=True)
+class _Truths:
+    """How honest peers were treated: what a liar must differ from to be seen."""
+
+    left_out: float                             # of whom most was left out
+    left_out_mean: float
+    refused: float                              # of whoever was refused most often
+    distance_ratio: float                       # of whoever is farthest
+    rounds: float                               # in which each judge of a peer in the middle heard it
+
+    @classmethod
+    def of(cls, honest: Sequence[Judged]) -> _Truths:
+        return cls(
+            left_out=max((one.left_out for one in honest), default=0.0),
+            left_out_mean=_mean(one.left_out for one in honest),
+            refused=max((one.refused for one in honest), default=0.0),
+            distance_ratio=max((one.distance_ratio or 1.0 for one in honest), default=1.0),
+            rounds=median([one.rounds for one in honest] or [0.0]),
+        )
+
+    def are_left_by(self, liar: Judged) -> bool:
+        """Does what was concluded of `liar` set it apart from every honest peer?"""
+        by_verdict = max(liar.left_out - self.left_out, liar.refused - self.refused) >= APART
+        return by_verdict or (self._are_nearer(liar) and liar.left_out >= self.left_out_mean)
+
+    def _are_nearer(self, liar: Judged) -> bool:
+        return (liar.distance_ratio or 0.0) >= max(FAR, 2 * self.distance_ratio)
+
+
+def _visible(attack: str, liars: Sequence[Judged], truths: _Truths) -> str:
     who = f"{attack}: {peers_text(one.number for one in liars)}"
     were = "were" if len(liars) > 1 else "was"
-    refused, most = _mean(one.refused for one in liars), max((one.refused for one in honest), default=0.0)
-    if refused >= max(MOSTLY, most + APART):
-        return f"{who} {were} refused in {_percent(refused)} of rounds; no honest peer in more than {_percent(most)}"
-    kept, least = 1 - _mean(one.left_out for one in liars), 1 - max((one.left_out for one in honest), default=0.0)
-    return f"{who} {were} let in by {_percent(kept)} on average; every honest peer by at least {_percent(least)}"
+    refused, kept = _mean(one.refused for one in liars), 1 - _mean(one.left_out for one in liars)
+    is_refused, least = refused >= truths.refused + APART, 1 - truths.left_out
+    if is_refused and (refused >= MOSTLY or kept > least - APART):
+        most = _percent(truths.refused)
+        return f"{who} {were} refused in {_percent(refused)} of rounds; no honest peer in more than {most}"
+    if kept <= least - APART:
+        return f"{who} {were} let in by {_percent(kept)} on average; every honest peer by at least {_percent(least)}"
+    far = median(one.distance_ratio or 0.0 for one in liars)
+    return (
+        f"{who} {were} {far:.0f} times as far away as neighbors in the middle, honest peers at most "
+        f"{truths.distance_ratio:.1f} times; the rule leaves so much of everybody out that its verdicts say less"
+    )
 
 
-def _hidden(attack: str, liars: Sequence[Judged], honest: Sequence[Judged]) -> str:
+def _hidden(attack: str, liars: Sequence[Judged], truths: _Truths) -> str:
     who, were = peers_text(one.number for one in liars), "were" if len(liars) > 1 else "was"
-    lies, truths = _mean(one.left_out for one in liars), _mean(one.left_out for one in honest)
-    if lies < truths + APART:
+    lies, rounds = _mean(one.left_out for one in liars), _mean(one.rounds for one in liars)
+    if rounds < SELDOM * truths.rounds:
+        return (
+            f"{attack}: {who} {were} judged in {rounds:.1f} rounds by whoever heard it, honest peers in "
+            f"{truths.rounds:.1f}: silent, or kept out before any rule could judge"
+        )
+    if lies < truths.left_out_mean + APART:
         return f"{attack}: {who} {were} kept like honest peers: this attack is not visible in distances"
     return (
-        f"{attack}: {who} {were} left out by {_percent(lies)}, honest peers by {_percent(truths)} on average, but some "
-        "of them as much: verdicts alone do not tell who lies"
+        f"{attack}: {who} {were} left out by {_percent(lies)}, honest peers by {_percent(truths.left_out_mean)} on "
+        "average, but some of them as much: verdicts alone do not tell who lies"
     )
 
 
