@@ -46,6 +46,7 @@ class History:
         self.last = last
         self.accuracies: deque[float | None] = deque(maxlen=_ROUNDS)
         self.unmixed = 0                                 # rounds in which the model stayed my own
+        self.unmixed_because: str | None = None          # the reason in the newest round, None if that was mixed
         self.judged: dict[PeerId, Verdict] = {}          # the newest on each peer, the newest at the end
         self.verdicts = dict.fromkeys(STANDINGS, 0)      # passed so far, by kind
         self.compared: Comparison | None = None          # the newest, with my twin
@@ -88,6 +89,7 @@ class History:
         )  # fmt: skip
         self.last = row
         self.unmixed += bool(outcome.told)
+        self.unmixed_because = outcome.told[-1].removeprefix("! not mixed: ") if outcome.told else None
         self._judge(outcome)
         self.accuracies.append(row.accuracy)
         for name in self.updates:

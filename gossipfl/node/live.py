@@ -89,6 +89,7 @@ def _facts(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("round", f"{status.get('round', '-')} of {rounds or 'endless'}, {status.get('phase', '-')}"),
         ("accuracy", f"{_percent(status.get('accuracy'))}  {sparkline(status.get('history', [])[-SPARKS_MAX:])}"),
         ("updates", outcomes),
+        *_unmixed(status),
         *_promise(status),
         ("verdicts", _verdicts(status)),
         ("peers", f"{status.get('neighbors', 0)} neighbors, {status.get('links', 0)} links, "
@@ -96,6 +97,16 @@ def _facts(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("traffic", f"{amount(status.get('bytes_sent'))} sent, {amount(status.get('bytes_received'))} received"),
         ("machine", f"{_number(status.get('rss_mb'), 'MB')} resident, loop lag {_number(lag, 'ms')} (p99)"),
     ]
+
+
+def _unmixed(status: dict[str, Any]) -> list[tuple[str, str]]:
+    """That nothing was mixed, though all were heard, and why."""
+    unmixed = status.get("unmixed") or {}
+    if not unmixed.get("rounds"):
+        return []
+    because = unmixed.get("because")
+    now = f"NOT MIXING: {because}" if because else "the newest was"
+    return [("not mixed", f"{unmixed['rounds']} of the rounds since the start; {now}")]
 
 
 def _promise(status: dict[str, Any]) -> list[tuple[str, str]]:

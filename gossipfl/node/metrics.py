@@ -27,6 +27,7 @@ _GAUGES = {                                      # name: (key of the status view
     "gossipfl_uptime_seconds": ("uptime_s", "Seconds since this boot."),
     "gossipfl_alone_wins": ("alone.wins", "Comparisons in a row that my twin won, which learns alone."),
     "gossipfl_gain_over_alone_ratio": ("alone.gain", "My accuracy minus my twin's on examples held back, -1 to 1."),
+    "gossipfl_unmixed_rounds": ("unmixed.rounds", "Rounds since this start in which nothing was mixed."),
     "gossipfl_isolated": ("isolated", "1 if nothing is mixed any more, because the twin was better."),
     "gossipfl_certified_budget": ("ruling.certified_budget", "Liars that clipping rules are sure to withstand here."),
     "gossipfl_byzantine_max": ("ruling.byzantine_max", "Liars that the rule is to withstand."),

@@ -68,6 +68,7 @@ def _status(node: Shown) -> dict[str, Any]:
         "bytes_sent_by_kind": {"control": control, "bulk": max(sent - control, 0)},
         "bytes_received": history.bytes_received(links),
         "updates": dict(history.updates),
+        "unmixed": {"rounds": history.unmixed, "because": history.unmixed_because},
         "verdicts": dict(history.verdicts),
         "alone": _alone(history),
         "isolated": history.is_isolated,

@@ -53,6 +53,14 @@ def test_a_row_names_who_was_heard_who_was_late_and_who_was_refused():
     assert (row.expected, row.heard, row.late, row.refused) == (3, 2, 1, 2)
 
 
+def test_rounds_in_which_nothing_was_mixed_are_counted_with_the_newest_reason():
+    history = History(None)
+    history.round_row(a_mix(), an_outcome(told=("! not mixed: krum needs 5 models",)), [], now=5.0)
+    assert (history.unmixed, history.unmixed_because) == (1, "krum needs 5 models")
+    history.round_row(a_mix(), an_outcome(), [], now=6.0)
+    assert (history.unmixed, history.unmixed_because) == (1, None)
+
+
 def test_bytes_go_on_from_the_last_round_of_an_earlier_boot():
     history, link = History(None), Counters()
     first = history.round_row(a_mix(), an_outcome(), [link], now=5.0)

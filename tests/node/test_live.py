@@ -56,6 +56,15 @@ def test_verdicts_trust_and_the_worth_of_neighbors_are_on_the_screen():
     assert "ISOLATED" in drawn(a_view(status=said | {"isolated": True}), width=140)
 
 
+def test_a_node_that_mixes_nothing_does_not_look_healthy():
+    few = {"unmixed": {"rounds": 59, "because": "krum needs 5 models and has 3"}}
+    screen = drawn(a_view(status=few), width=140)
+    assert "59 of the rounds since the start; NOT MIXING: krum needs 5 models and has 3" in screen
+    past = drawn(a_view(status={"unmixed": {"rounds": 1, "because": None}}), width=140)
+    assert "1 of the rounds since the start; the newest was" in past
+    assert "not mixed" not in drawn(a_view(status={"unmixed": {"rounds": 0, "because": None}}))
+
+
 def test_a_node_that_has_just_started_has_dashes_where_it_knows_nothing():
     nothing = {"accuracy": None, "rounds": 0, "history": [], "loop_lag_ms": None, "updates": None, "rss_mb": None}
     screen = drawn(a_view(status=nothing, peers=[a_peer("00000001", round=None, staleness_rounds=None)], events=[]))

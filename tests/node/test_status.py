@@ -229,9 +229,10 @@ def test_prometheus_can_read_every_line_of_the_metrics():
 
 def test_verdicts_the_worth_of_neighbors_and_what_the_graph_carries_are_metrics():
     view = {"verdicts": {"kept": 5, "clipped": 2, "refused": 1}, "alone": {"wins": 3, "gain": -0.25}, "isolated": True,
-            "ruling": {"certified_budget": 2, "byzantine_max": 1}}
+            "unmixed": {"rounds": 4}, "ruling": {"certified_budget": 2, "byzantine_max": 1}}
     text = Metrics().render(view).decode()
     for line in ('gossipfl_verdicts_total{standing="refused"} 1.0', "gossipfl_alone_wins 3.0", "gossipfl_isolated 1.0",
+                 "gossipfl_unmixed_rounds 4.0",
                  "gossipfl_gain_over_alone_ratio -0.25", "gossipfl_certified_budget 2.0", "gossipfl_byzantine_max 1.0"):
         assert line in text, line
     assert "gossipfl_alone_wins" not in Metrics().render({"alone": None}).decode()
