@@ -97,6 +97,12 @@ class AggregationConfig(Options):
     harm_rounds: Positive = 5                   # guess; comparisons in a row in which the twin must win ...
     on_harm: Literal["warn", "isolate"] = "warn"    # ... before this happens
 
+    def __post_init__(self) -> None:
+        if self.on_harm == "isolate" and not self.alone_every:
+            raise ValueError('on_harm = "isolate" needs a twin to go by: set alone_every, 1 for every round')
+        if len(set(self.pre)) < len(self.pre):
+            raise ValueError(f"pre does the same twice: {', '.join(self.pre)}")
+
 
 class RoundConfig(Options):
     """When a round begins, how long it waits and when all is done."""

@@ -214,7 +214,7 @@ def _neighbors(edges: Sequence[Edge] | None, count: int) -> list[tuple[int, ...]
 
 def _of_liar(rule: AggregationConfig) -> AggregationConfig:
     """Without a twin: a liar that had one would isolate itself from those whom it harms."""
-    return msgspec.structs.replace(rule, alone_every=0)
+    return msgspec.structs.replace(rule, alone_every=0, on_harm="warn")
 
 
 def _hearers(

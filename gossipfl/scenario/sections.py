@@ -125,9 +125,9 @@ class LiarSection(Options):
 class ExpectSection(Options):
     """The promise of the scenario, over honest peers; a missed one makes exit code 1.  None promises nothing."""
 
-    accuracy_min: float | None = None           # of the worst peer
-    accuracy_mean: float | None = None
-    accuracy_spread_max: float | None = None    # farthest peer from the mean
+    accuracy_min: Share | None = None           # of the worst peer
+    accuracy_mean: Share | None = None
+    accuracy_spread_max: Share | None = None    # farthest peer from the mean
     gain_mean: float | None = None              # mean together minus mean alone
     consensus_distance_max: float | None = None  # root mean square distance of the final models from their mean
     missing_max: int = 0                        # honest peers that did not finish

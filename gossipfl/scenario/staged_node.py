@@ -71,7 +71,7 @@ def run(
     check_speed(speed)
     knocker, eyes = Knocker(), Heard(allies)
     if type(attack) is not Attack:                  # a liar wants no twin, which would be a second liar
-        rules = msgspec.structs.replace(node.aggregation, alone_every=0)
+        rules = msgspec.structs.replace(node.aggregation, alone_every=0, on_harm="warn")
         node = msgspec.structs.replace(node, aggregation=rules)
 
     def staged(context: LearnerContext) -> Learner:

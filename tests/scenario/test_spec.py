@@ -43,10 +43,21 @@ def test_a_wrong_type_is_an_error_with_the_key_path():
 @pytest.mark.parametrize(
     ("section", "key", "value"),
     [("scenario", "rounds", 0), ("scenario", "seeds", []), ("scenario", "seeds", [-1]), ("scenario", "timeout_s", 0.0),
-     ("peers", "count", 1), ("overlay", "degree", 0), ("aggregation", "byzantine_max", -1)],
+     ("peers", "count", 1), ("overlay", "degree", 0), ("aggregation", "byzantine_max", -1),
+     ("expect", "accuracy_min", 95), ("expect", "accuracy_mean", -0.1)],
 )  # fmt: skip
 def test_numbers_out_of_range_are_refused_by_name(section, key, value):
     assert wrong(**{section: {key: value}}).startswith(f"{section}.{key}: ")
+
+
+@pytest.mark.parametrize(("options", "reason"), [
+    ({"on_harm": "isolate"}, "needs a twin to go by: set alone_every"),
+    ({"rule": "median", "pre": ["nnm", "nnm"]}, "pre does the same twice: nnm, nnm"),
+])  # fmt: skip
+def test_options_that_have_no_effect_together_are_refused(options, reason):
+    assert wrong(aggregation=options).startswith("aggregation: ")
+    assert reason in wrong(aggregation=options)
+    assert a_scenario(aggregation={"on_harm": "isolate", "alone_every": 2}).aggregation.alone_every == 2
 
 
 @pytest.mark.parametrize(
