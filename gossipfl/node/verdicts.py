@@ -124,10 +124,13 @@ class Telling:
         """What most rounds since the last summary said of each, if that is something else than was said before."""
         mostly = {peer: counts.most_common(1)[0][0] for peer, counts in self._counts.items()}
         changed = {peer: now for peer, now in mostly.items() if self._told.get(peer, "kept") != now}
-        parts = [
-            f"{peer.short} mostly {now} ({self._counts[peer][now]} of {self._counts[peer].total()})"
-            for peer, now in sorted(changed.items())
-        ]
+        if len(mostly) > 1 and set(mostly.values()) == {"clipped"}:      # a trimmed mean takes nobody whole
+            parts = [f"all {len(mostly)} neighbors entered in part, as this rule has it; none stands out"]
+        else:
+            parts = [
+                f"{peer.short} mostly {now} ({self._counts[peer][now]} of {self._counts[peer].total()})"
+                for peer, now in sorted(changed.items())
+            ]
         line = f"= rounds {self._since} to {round_}: {_listed(parts)}"
         self._told, self._counts, self._since = mostly, {}, None         # who is gone is forgotten
         return [line] if changed else []

@@ -73,3 +73,11 @@ def test_a_rule_that_keeps_another_one_each_round_does_not_fill_the_log():
         lines += telling.lines(round_, of_rule(PEERS, [1.0] * 7, kept))
     assert len(lines) < 15
     assert max(map(len, lines)) < 1000
+
+
+def test_a_rule_that_takes_nobody_whole_accuses_nobody():
+    telling = Telling()
+    said = [line for n in range(3 * SUMMARY_ROUNDS)
+            for line in telling.lines(n, [Verdict(BOB, 1.0, 0.7), Verdict(CAROL, 1.0, 0.6)])]           # fmt: skip
+    (line,) = said
+    assert line.endswith(f"0 to {SUMMARY_ROUNDS}: all 2 neighbors entered in part, as this rule has it; none stands out")
