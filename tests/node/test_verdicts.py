@@ -80,4 +80,4 @@ def test_a_rule_that_takes_nobody_whole_accuses_nobody():
     said = [line for n in range(3 * SUMMARY_ROUNDS)
             for line in telling.lines(n, [Verdict(BOB, 1.0, 0.7), Verdict(CAROL, 1.0, 0.6)])]           # fmt: skip
     (line,) = said
-    assert line.endswith(f"0 to {SUMMARY_ROUNDS}: all 2 neighbors entered in part, as this rule has it; none stands out")
+    assert line.endswith(f"to {SUMMARY_ROUNDS}: all 2 neighbors entered in part, as this rule has it; none stands out")
