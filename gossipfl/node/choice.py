@@ -182,13 +182,14 @@ def _liars(count: int) -> str:
 
 
 def typical_distance(distances: Sequence[float], byzantine_max: int) -> float | None:
-    """The median distance of a peer's neighbors, and never more than the largest honest one; None without any.
+    """The median distance of a peer's neighbors, and never more than the largest honest one; None if that is unknown.
 
     Of n neighbors up to byzantine_max lie.  The lower median, or, where liars might be that, the farthest that has as
-    many behind it.
+    many behind it; None where there is none such, because all who are heard may lie.
     """
     ranked = sorted(distance for distance in distances if math.isfinite(distance))
-    return ranked[min((len(ranked) - 1) // 2, max(0, len(ranked) - byzantine_max - 1))] if ranked else None
+    last = len(ranked) - byzantine_max - 1
+    return ranked[min((len(ranked) - 1) // 2, last)] if last >= 0 else None
 
 
 @dataclass(slots=True)
@@ -196,39 +197,47 @@ class Radius:
     """tau of damage-limited clipping: measured in the first rounds, and from then on it only shrinks.
 
     A radius that followed current messages would be the liars' to widen, and one that the user guesses is in units that
-    nobody knows.  `level` is the mean of the first WARM_UP_ROUNDS typical distances, `rounds` how many rounds were fed.
-    The two are all that a checkpoint needs.  `least` is what tau is at least: where a round is a step or two, neighbors
-    are hardly apart at first, and two halves of a graph that learn different things must yet pull each other.
+    nobody knows.  `level` is the mean of WARM_UP_ROUNDS typical distances, none more than the largest honest one, so no
+    lie raises it.  But half of those heard could lie it down to nothing; so the first round that hears more than
+    2 byzantine_max (`is_sure`), whose median lies between honest distances, begins anew, once.  `rounds` is how many
+    rounds were fed since then.  The three are all that a checkpoint needs.  `least` is what tau is at least: where a
+    round is a step or two, neighbors are hardly apart at first, and two halves of a graph that learn different things
+    must yet pull each other.
     """
 
     decay: float = 1.0                                   # per round after the warm-up, clip_decay
     ratio: float = RADIUS_RATIO
     warm_up: int = WARM_UP_ROUNDS
     least: float = 0.0
+    byzantine_max: int = 0
     level: float = field(default=0.0)
     rounds: int = field(default=0)
+    is_sure: bool = field(default=False)
 
-    def feed(self, distance: float | None) -> float:
-        """Tau of a round in which the neighbors' typical distance is this; None: nobody was heard, nothing changes."""
+    def feed(self, distances: Sequence[float]) -> float:
+        """Tau of a round with neighbors so far away.  With byzantine_max or fewer of them nothing is measured."""
+        is_sure = sum(map(math.isfinite, distances)) > 2 * self.byzantine_max
+        if is_sure and not self.is_sure:
+            self.level, self.rounds, self.is_sure = 0.0, 0, True
+        distance = typical_distance(distances, self.byzantine_max)
         if self.rounds >= self.warm_up:
             self.rounds += 1
-        elif distance is not None and math.isfinite(distance):
-            capped = min(distance, _GROWTH_MAX * self.level) if self.rounds else distance
-            self.level += (capped - self.level) / (self.rounds + 1)
+        elif distance is not None and is_sure == self.is_sure:
             self.rounds += 1
+            capped = min(distance, _GROWTH_MAX * self.level) if self.level else distance     # of 0 all would be 0
+            self.level += (capped - self.level) / self.rounds
         return self.tau
 
     @property
     def tau(self) -> float:
-        """The radius now; `least` before anybody was heard."""
+        """The radius now; `least` before anything was measured."""
         return max(self.ratio * self.level, self.least) * self.decay ** max(0, self.rounds - self.warm_up)
 
-    def state(self) -> tuple[float, float]:
+    def state(self) -> tuple[float, float, float]:
         """What a checkpoint keeps."""
-        return self.level, float(self.rounds)
+        return self.level, float(self.rounds), float(self.is_sure)
 
-    def restore(self, state: tuple[float, float]) -> None:
-        """Go on from a checkpoint.  A number that is none begins anew."""
-        level, rounds = state
-        if math.isfinite(level) and level >= 0 and math.isfinite(rounds) and rounds >= 0:
-            self.level, self.rounds = level, int(rounds)
+    def restore(self, state: Sequence[float]) -> None:
+        """Go on from a checkpoint.  What is none begins anew, as does an older one's pair: a liar may have set it."""
+        if len(state) == 3 and all(math.isfinite(one) and one >= 0 for one in state):
+            self.level, self.rounds, self.is_sure = state[0], int(state[1]), bool(state[2])

@@ -17,7 +17,7 @@ import numpy as np
 
 from gossipfl import aggregation
 from gossipfl.config import AggregationConfig, NodeConfig
-from gossipfl.errors import ConfigError
+from gossipfl.errors import ConfigError, TooFewPeers
 from gossipfl.node.choice import (
     AUTO,
     LEAST_SHARE,
@@ -27,7 +27,6 @@ from gossipfl.node.choice import (
     check_auto,
     choose,
     in_force,
-    typical_distance,
 )
 from gossipfl.node.survey import Graph, without_outskirts
 
@@ -67,7 +66,7 @@ class Ruling:
         # Until the graph is seen: what needs none.
         self.rules = in_force(asked, "clipping" if asked.byzantine_max else "mean")
         self.choice: Choice | None = None                # None: nobody has asked the graph yet
-        self.radius = Radius(decay=asked.clip_decay)
+        self.radius = Radius(decay=asked.clip_decay, byzantine_max=asked.byzantine_max)
         self._momentum = training.momentum if training.optimizer == "sgd" else 0.0
         self._graph: Graph | None = None
         self._next: Choice | None = None                 # an answer that must come twice to count
@@ -92,14 +91,22 @@ class Ruling:
 
         Whoever catches up has no place of its own that anything could be measured from.  So then the median decides in
         place of rules that do: it bounds what a minority of liars can do as well, and asks for no number of neighbors.
+        Raises TooFewPeers where all who were ever heard may lie and the model that all begin with has no length either.
         """
         budget = _budget(self.rules)._replace(momentum=self._momentum)
         if catching_up and self.rules.rule in _MEASURING:
             return "median", budget._replace(byzantine_max=0)
         if self.rules.rule == "clipping" and self.rules.clip_radius == MEASURED:
-            tau = self.radius.feed(typical_distance(distances, self.rules.byzantine_max))
-            budget = budget._replace(clip_radius=tau, clip_decay=1.0)            # the radius has decayed already
+            budget = budget._replace(clip_radius=self._measured(distances), clip_decay=1.0)  # it has decayed already
         return self.rules.rule, budget
+
+    def _measured(self, distances: Sequence[float]) -> float:
+        """The radius of this round.  One of 0 would refuse the honest and keep whoever shows my own model back."""
+        tau, liars = self.radius.feed(distances), self.radius.byzantine_max
+        if tau == 0 and not self.radius.is_sure:
+            need = 2 + (2 * liars if self.radius.rounds else liars)
+            raise TooFewPeers("a measured radius", 1 + len(distances), need)
+        return tau
 
     def consider(self, graph: Graph) -> Choice | None:
         """Ask the graph.  Returns what is new to tell: another rule, or another standing of it.
@@ -151,8 +158,8 @@ class Ruling:
     def resume(self, tensors: dict[str, np.ndarray]) -> None:
         """Take a checkpoint's tensors back."""
         saved = tensors.get(_RADIUS)
-        if saved is not None and saved.shape == (2,):
-            self.radius.restore((float(saved[0]), float(saved[1])))
+        if saved is not None and saved.ndim == 1:
+            self.radius.restore(saved.tolist())
 
 
 def sentence(choice: Choice) -> str:

@@ -103,6 +103,33 @@ def test_a_radius_that_is_measured_follows_the_first_rounds_and_outlives_a_resta
     assert again.ruling.radius.state() == worker.ruling.radius.state()
 
 
+def test_a_radius_of_an_older_checkpoint_is_measured_again_for_a_lone_liar_could_set_it():
+    ruling = a_ruling(byzantine_max=1)
+    ruling.resume({"radius": np.array([3960.0, 1000.0])})
+    assert ruling.of_round([3.0, 3.0, 8000.0])[1].clip_radius == 1.5
+
+
+def test_who_hears_no_more_than_may_lie_clips_by_the_least_radius_and_measures_when_more_come():
+    ruling = a_ruling(byzantine_max=1)
+    ruling.begin(10.0)
+    assert [ruling.of_round([8000.0])[1].clip_radius for _ in range(5)] == [1.0] * 5
+    assert ruling.tensors() == {}
+    assert ruling.of_round([8000.0, 4.0, 4.0, 4.0])[1].clip_radius == 2.0
+
+
+def test_a_model_of_zeros_mixes_nothing_while_all_who_are_heard_may_lie_and_refuses_nobody():
+    worker = a_worker(0.0, rule="auto", byzantine_max=1)
+    outcome = mixed(worker, shows(PEERS[0], worker, np.full(SIZE, 99.0)))
+    assert outcome.told == ("! not mixed: a measured radius needs 3 models, my own included, and has 2",)
+    assert outcome.verdicts == ()
+    liar = Contribution(PEERS[0], (), 0.25, 1)
+    echo = mixed(worker, liar, shows(PEERS[1], worker, np.zeros(SIZE)), round_=1)
+    assert echo.told == ("! not mixed: a measured radius needs 4 models, my own included, and has 3",)
+    near = [shows(peer, worker, np.ones(SIZE)) for peer in PEERS[2:4]]
+    assert mixed(worker, liar, *near, round_=2).told == ()
+    assert (worker.learner.vector() > 0).all()
+
+
 def test_the_least_radius_is_a_share_of_the_model_that_all_begin_with():
     ruling = a_ruling(byzantine_max=1)
     ruling.begin(10.0)

@@ -18,7 +18,7 @@ import numpy as np
 
 from gossipfl.aggregation import RULES, About, Budget, differences, mix, norm
 from gossipfl.errors import TooFewPeers
-from gossipfl.node.choice import LEAST_SHARE, Radius, typical_distance
+from gossipfl.node.choice import LEAST_SHARE, Radius
 from gossipfl.scenario.arena.world import Hearing, World
 from gossipfl.scenario.liars.attack import Attack, Sight, Vector
 
@@ -53,9 +53,12 @@ class Course:
 
     def __init__(self, match: Match, first: Vector) -> None:
         """first: (n, d), the models that all begin with."""
-        self.match, decay = match, match.method.budget.clip_decay
+        self.match, budget = match, match.method.budget
         self.start_norms = [norm(model) for model in first]
-        self.radii = [Radius(decay=decay, least=LEAST_SHARE * length) for length in self.start_norms]
+        self.radii = [
+            Radius(decay=budget.clip_decay, least=LEAST_SHARE * length, byzantine_max=budget.byzantine_max)
+            for length in self.start_norms
+        ]
 
 
 def play(match: Match, models: Vector, trainer: Trainer, watch: Callable[[int, Vector], bool] | None = None) -> Vector:
@@ -78,8 +81,7 @@ def mixed(course: Course, before: Vector, half: Vector, round: int) -> Vector:
             continue
         rows = [*(half[other] for other in hearing.honest), *scene.lies(peer)]
         if course.match.method.measured and rows:
-            distances = [float(np.linalg.norm(row - half[peer])) for row in rows]
-            course.radii[peer].feed(typical_distance(distances, course.match.method.budget.byzantine_max))
+            course.radii[peer].feed([float(np.linalg.norm(row - half[peer])) for row in rows])
         after[peer] = scene.listen(peer, rows)
     return after
 
