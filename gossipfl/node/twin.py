@@ -115,10 +115,16 @@ class Twin:
         return Comparison(round_, together.accuracy, alone.accuracy, count, self._wins, alarm)
 
     def hand_over(self, heir: Learner) -> None:
-        """Let `heir` go on as my twin would: from its parameters, with its optimizer's memory."""
+        """Let `heir` go on as my twin would, from its parameters, with its optimizer's memory, and in its place.
+
+        Two would be one too many, and the next start begins with the twin of the checkpoint: it must have learned all
+        that the heir has.
+        """
         heir.load(self._learner.vector())
-        if self._resumable is not None and isinstance(heir, Resumable):
-            heir.restore(self._resumable.state())
+        resumable = heir if isinstance(heir, Resumable) else None
+        if self._resumable is not None and resumable is not None:
+            resumable.restore(self._resumable.state())
+        self._learner, self._resumable = heir, resumable
 
     def tensors(self) -> dict[str, np.ndarray]:
         """What a checkpoint keeps of it."""

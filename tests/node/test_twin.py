@@ -1,16 +1,18 @@
 """The twin that learns alone: what it sees, when it wins, what follows."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_worker import PEERS, SIZE, Steps, a_worker, mixed, shows
+from test_worker import AGREED, PEERS, SIZE, Steps, a_worker, mixed, shows
 
-from gossipfl.config import AggregationConfig, DataConfig, ModelConfig, TrainingConfig
+from gossipfl.config import AggregationConfig, DataConfig, ModelConfig, NodeConfig, TrainingConfig
 from gossipfl.errors import DataError
 from gossipfl.learning.data import Examples, Shard, load_shard
 from gossipfl.learning.learner import LearnerContext, Metrics, TrainReport, build
 from gossipfl.node.twin import EXAMPLES_MIN, HELD_BACK_MAX, HELD_BACK_MIN, Twin, divide
+from gossipfl.node.worker import Worker
 from gossipfl.protocol.events import Contribution, Mix
 
 
@@ -158,6 +160,50 @@ def test_who_isolates_itself_takes_its_twins_model_and_really_mixes_no_more():
     worker.train(4)
     assert worker.own.state != published, "it goes on publishing"
     assert (worker.own.vector == 1).all()
+
+
+class Climbing(Scores):
+    """Scores with a memory besides the vector: how many rounds it has trained."""
+
+    def state(self):
+        return {"count": np.array(len(self.trained))}
+
+    def restore(self, state):
+        self.trained = [0] * int(state["count"])
+
+
+def climbing():
+    """A worker and a twin of 0.5, both of which gain 0.02 a round."""
+    options = NodeConfig(aggregation=rules(harm_rounds=2, on_harm="isolate"))
+    return Worker(Climbing(0.02), msgspec.structs.replace(AGREED, codec="float32"), options,
+                  Twin(Climbing(0.02), options.aggregation))                                             # fmt: skip
+
+
+def dragged(worker, first):
+    """Rounds from `first` on with a neighbor that shows zeros, until the worker isolates itself; the next round."""
+    for round_ in range(first, first + 60):
+        worker.train(round_)
+        mixed(worker, shows(PEERS[0], worker, np.zeros(SIZE), weight=0.5) if round_ == first else stays(PEERS[0]),
+              round_=round_)                                                                             # fmt: skip
+        if worker.is_isolated:
+            return round_ + 1
+    raise AssertionError("never isolated")
+
+
+def test_what_an_isolated_model_learns_is_its_twins_at_the_next_start():
+    worker = climbing()
+    isolated = dragged(worker, 0)
+    for round_ in range(isolated, isolated + 10):
+        worker.train(round_)
+        mixed(worker, stays(PEERS[0]), round_=round_)
+    learned, again = worker.learner.vector(), climbing()
+    saved, about = worker.checkpoint(isolated + 10)
+    assert (saved["twin.vector"] == learned).all()
+    again.resume(saved, about)
+    assert not again.is_isolated, "a start tries the neighbors once more"
+    dragged(again, isolated + 10)
+    assert again.learner.vector()[0] > learned[0], "and leaves them no worse than it came"
+    assert len(again.learner.trained) == len(again.twin._learner.trained) > len(worker.learner.trained)
 
 
 def test_the_heir_of_a_twin_goes_on_exactly_as_the_twin_would():
