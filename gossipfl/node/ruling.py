@@ -32,6 +32,7 @@ from gossipfl.node.survey import Graph, without_outskirts
 
 _FALLBACK = "clipping"                           # of auto, where nothing better can be had
 _MEASURING = ("clipping", "balance", "fltrust")  # rules of a length in the units of parameters, or of my own update
+_FIXED = ("centered_clipping", "norm_clipping")  # what clips by a length that nobody measures
 _RADIUS = "radius"                               # its tensor in a checkpoint
 
 
@@ -41,6 +42,7 @@ def check(options: NodeConfig) -> None:
     check_auto(rules)
     if rules.rule == AUTO:
         return
+    check_radius(rules)
     mesh, static = overlay.mesh_peers_max - 1, overlay.kind == "static"
     have = len(overlay.neighbors) if static else max(overlay.degree, mesh)
     most = have if static else max(overlay.degree + overlay.degree_slack, mesh)
@@ -55,6 +57,16 @@ def check(options: NodeConfig) -> None:
         raise ConfigError(f"{words}: {remedy}, or lower byzantine_max", error.path) from None
     if "rounds" in aggregation.rule_named(rules.rule).needs and not options.round.rounds:
         raise ConfigError(f"{rules.rule} must know how many rounds there will be: set round.rounds", "aggregation.rule")
+
+
+def check_radius(rules: AggregationConfig) -> None:
+    """Raises ConfigError for a radius of 0 where it is not measured: every difference would be shortened to nothing."""
+    fixed = next((name for name in (*rules.pre, rules.rule) if name in _FIXED), None)
+    if fixed and rules.clip_radius == MEASURED:
+        raise ConfigError(
+            f"{fixed} measures no radius, only clipping does, and with 0 nothing would be mixed: set the length to "
+            "which a neighbor's difference is shortened", "aggregation.clip_radius",
+        )  # fmt: skip
 
 
 class Ruling:

@@ -20,12 +20,14 @@ def check_codec(name: str) -> None:
 
 
 def check_rule(aggregation: AggregationConfig, neighbors: int, remedy: str) -> None:
-    """Raises ConfigError if the rule does not exist or compose, or needs more models than `neighbors` and oneself.
+    """Raises ConfigError if the rule does not exist or compose, lacks a radius, or needs more models than `neighbors`
+    and oneself.
 
     Against f liars a trimmed mean or a median needs n > 2f models; with fewer it would promise what it cannot keep.
     `remedy` says how to come by more neighbors.
     """
     from gossipfl.aggregation import check
+    from gossipfl.node.ruling import check_radius
 
     try:
         check(aggregation.rule, aggregation.pre, aggregation.byzantine_max, neighbors, aggregation.bucket_size)
@@ -34,6 +36,7 @@ def check_rule(aggregation: AggregationConfig, neighbors: int, remedy: str) -> N
             raise
         reason = str(error).removeprefix(f"{_TOO_MANY}: ")
         raise ConfigError(f"{reason}: {remedy}, or lower byzantine_max", _TOO_MANY) from None
+    check_radius(aggregation)
 
 
 def check_faults(peers: PeersSection, partitions: Sequence[PartitionSection], churn: Sequence[ChurnSection]) -> None:

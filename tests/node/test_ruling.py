@@ -168,6 +168,8 @@ def test_whoever_catches_up_on_a_sparse_graph_mixes_with_the_two_neighbors_that_
     ({"rule": "mean", "pre": ("nnm",)}, {}, "aggregation.pre"),
     ({"rule": "auto", "pre": ("nnm",)}, {}, 'leave "pre" out'),
     ({"rule": "balance"}, {}, "set round.rounds"),
+    ({"rule": "centered_clipping", "clip_radius": 0.0}, {}, "clip_radius: centered_clipping measures no radius"),
+    ({"rule": "median", "pre": ("nnm", "norm_clipping"), "clip_radius": 0.0}, {}, "norm_clipping measures no radius"),
     ({"rule": "median", "byzantine_max": 1}, {"kind": "static", "neighbors": ("a",)}, "name more neighbors"),
 ])                                                                                                       # fmt: skip
 def test_what_cannot_work_is_refused_at_start_with_the_way_out(rules, overlay, words):
@@ -175,6 +177,7 @@ def test_what_cannot_work_is_refused_at_start_with_the_way_out(rules, overlay, w
     with pytest.raises(ConfigError, match=words):
         check(options)
     check(NodeConfig(aggregation=AggregationConfig(rule="balance"), round=RoundConfig(rounds=9)))
+    check(NodeConfig(aggregation=AggregationConfig(rule="clipping", clip_radius=0.0)))
 
 
 class Gauged(Steps):

@@ -161,6 +161,8 @@ def test_a_trimmed_mean_without_enough_neighbors_is_refused_with_the_number_need
     ("sections", "reason"),
     [
         ({"aggregation": {"rule": "wishful"}}, "no rule 'wishful'"),
+        ({"aggregation": {"rule": "centered_clipping", "clip_radius": 0}}, "set the length to which"),
+        ({"aggregation": {"rule": "median", "pre": ["norm_clipping"], "clip_radius": 0}}, "norm_clipping measures no"),
         ({"codec": {"name": "gzip"}}, "no codec 'gzip'"),
         ({"overlay": {"kind": "moebius"}}, "no graph 'moebius'"),
         ({"overlay": {"kind": "ring", "edges": [[0, 1]]}}, "overlay.edges"),
