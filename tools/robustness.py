@@ -37,7 +37,7 @@ MODELS = {                                   # where there is a choice, the firs
 def main(words: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(words)
     study = import_module(f"studies.{options.study}").study(options)
-    rows = cells.perform(study, options.out, options.jobs, dict(options.only))
+    rows = cells.perform(study, options.out, options.jobs, _merged(options.only))
     told = study.report(rows)
     _write(options.out / f"{study.name}.md", told + "\n")
     for name, picture in study.pictures(rows).items():
@@ -71,6 +71,14 @@ def _choice(word: str) -> tuple[str, list[str]]:
     if not separator:
         raise argparse.ArgumentTypeError(f"must be SETTING=VALUE, not {word!r}")
     return name, values.split(",")
+
+
+def _merged(choices: Sequence[tuple[str, list[str]]]) -> dict[str, list[str]]:
+    """Setting -> the values of all its choices: rule=mean and rule=median ask for both."""
+    merged: dict[str, list[str]] = {}
+    for name, values in choices:
+        merged.setdefault(name, []).extend(values)
+    return merged
 
 
 def _positive(word: str) -> int:

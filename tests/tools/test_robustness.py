@@ -119,6 +119,13 @@ def test_chosen_cells_are_measured_alone_and_told_with_those_measured_before(tmp
     assert len(rows(tmp_path / "grid.csv")) == 4
 
 
+def test_a_setting_that_is_chosen_twice_takes_the_values_of_both(tmp_path):
+    both = ("--only", "rule=krum", "--only", "attack=none", "--only", "rule=mean", "--only", "graph=full")
+    code, _, errors = run(*GRID, *both, "--out", tmp_path)
+    assert code == 0, errors
+    assert {row["rule"] for row in rows(tmp_path / "grid.csv")} == {"krum", "mean"}
+
+
 def test_interrupted_it_says_so_and_keeps_what_it_has(tmp_path):
     process = start(*GRID, "--rounds", "100000", "--attacks", "none", "--graphs", "ring,full", "--rules", "krum,mean",
                     "--out", tmp_path)    # fmt: skip
@@ -139,6 +146,11 @@ def test_interrupted_it_says_so_and_keeps_what_it_has(tmp_path):
         (("--attacks", "rudeness"), "there is no attack 'rudeness'"),
         (("--graphs", "moebius"), "no graph 'moebius'"),
         (("--peers", "many"), "--peers cannot be 'many'"),
+        (("--peers", "1", "--graphs", "full"), "--peers must be at least 2, not 1"),
+        (("--b", "1,12"), "--b 12 leaves none of 12 peers honest"),
+        (("--b", "-1"), "--b must be at least 0, not -1"),
+        (("--seeds", "0,-1"), "--seeds must be at least 0, not -1"),
+        (("--rate", "nan"), "--rate must be at least 0, not nan"),
         (("--spec", "nowhere.toml"), "cannot read nowhere.toml"),
         (("--only", "colour=red"), "grid has no setting 'colour' to choose by"),
         (("--only", "rule=mena"), "grid has no such cell; there are rule: "),
@@ -149,6 +161,12 @@ def test_a_mistake_is_one_sentence_and_2(words, sentence, tmp_path):
     assert code == 2
     assert errors.startswith(f"robustness.py: {sentence}") or f": {sentence}" in errors
     assert errors.count("\n") == 1
+
+
+def test_a_file_that_names_nothing_to_measure_is_a_mistake(tmp_path):
+    (tmp_path / "spec.toml").write_text("b = []\n")
+    code, _, errors = run("grid", "--spec", tmp_path / "spec.toml", "--out", tmp_path)
+    assert (code, errors) == (2, "robustness.py: --b names none: leave it out for 1, 2\n")
 
 
 def test_a_file_of_another_version_is_not_written_into(tmp_path):

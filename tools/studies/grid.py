@@ -41,6 +41,7 @@ SINGLE: dict[str, Any] = {
     "data": "digits", "model": "softmax", "peers": 12, "rounds": 30, "steps": 10, "rate": 0.05, "alpha": 0.5,
     "degree": 6,
 }  # fmt: skip
+LEAST = {"peers": 2, "b": 0, "seeds": 0, "rounds": 1, "steps": 0, "degree": 1, "rate": 0}     # 0 steps: a whole epoch
 QUICK = {"rules": ("mean", "cs_plus", "krum"), "attacks": ("none", "sign_flip"), "graphs": ("full", "ring"),
          "placements": ("random",), "b": (1,), "splits": ("iid",)}    # fmt: skip
 
@@ -162,13 +163,17 @@ def _typed(name: str, value: Any) -> Any:
     try:
         if name in SINGLE:
             return type(SINGLE[name])(value)
-        return tuple(type(LISTS[name][0])(one) for one in value)
+        found = tuple(type(LISTS[name][0])(one) for one in value)
     except (TypeError, ValueError):
         raise UserError(f"--{name} cannot be {value!r}") from None
+    if not found:
+        raise UserError(f"--{name} names none: leave it out for {', '.join(map(str, LISTS[name]))}")
+    return found
 
 
 def _check(wanted: dict[str, Any]) -> None:
     """Before the first cell runs, so that nobody waits an hour for a mistake in the last one."""
+    _check_numbers(wanted)
     for rule in wanted["rules"]:
         *pre, last = rule.split("+")
         if rule not in (AUTO, LIMITED, ALONE) and last not in RULES:
@@ -184,6 +189,16 @@ def _check(wanted: dict[str, Any]) -> None:
     for name, known in (("model", MODELS), ("data", DATASETS)):
         if wanted[name] not in known:
             raise UserError(f"no {name} {wanted[name]!r}; there are {', '.join(known)}")
+
+
+def _check_numbers(wanted: dict[str, Any]) -> None:
+    for name, least in LEAST.items():
+        for number in wanted[name] if name in LISTS else (wanted[name],):
+            if not number >= least:                      # nan is no number, and not below any
+                raise UserError(f"--{name} must be at least {least}, not {number}")
+    b, peers = max(wanted["b"]), wanted["peers"]
+    if b >= peers:
+        raise UserError(f"--b {b} leaves none of {peers} peers honest: take fewer liars or more peers")
 
 
 def _check_rule(rule: str, b: int, neighbors: int) -> None:
