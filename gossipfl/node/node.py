@@ -139,6 +139,7 @@ class Node:
             dice=random.Random(secrets.randbits(64)), boot=secrets.token_bytes(16), boots=self._store.begin_boot(),
             addresses=self.addresses, records=tuple(self._store.records()),
             sequences=tuple(self._store.last_sequences().items()), trust=tuple(self._store.trust()),
+            proofs=tuple(self._store.proofs()),
         )  # fmt: skip
 
     async def _open_status(self, stack: AsyncExitStack) -> None:

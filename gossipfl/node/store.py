@@ -22,6 +22,7 @@ from gossipfl.federation import Federation
 from gossipfl.identity import PeerId
 from gossipfl.node import database
 from gossipfl.node.database import FILE, translated
+from gossipfl.protocol.proofs import PROOFS_MAX
 from gossipfl.protocol.trust import TRUST_MAX
 
 RECORDS_MAX = 4096                              # peers remembered; as many as a directory holds by default
@@ -30,7 +31,6 @@ MANIFESTS_PER_SIGNER_MAX = 64
 ROUNDS_MAX = 100_000                            # 170 MB with six neighbors, eleven days of a round each 10 s
 EVENTS_MAX = 10_000
 EVENT_CHARACTERS_MAX = 1000
-PROOFS_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ done goes out as data (events.py).  The shells that perform it are node/ (socket
     dialer     whom to call, and when again
     directory  every signed peer record, kept alike by anti-entropy
     view       who I average with
-    outreach   whom to be linked with, seen from all four
+    proofs     who is proven to lie, and who has still to hear of it
+    outreach   whom to be linked with, seen from all of these
     membership these together: who is there and who is mine
 
     serving    updates out: announce, serve, snapshot

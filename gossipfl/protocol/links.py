@@ -219,25 +219,33 @@ class Links:
         return sum(record.strikes > 0 and peer not in self.by_peer for peer, record in self.manners.items())
 
     def strike(self, peer: PeerId, now: float, *, final: bool = False) -> bool:
-        """Count a broken rule.  Returns whether the peer is banned for it; a ban doubles with each further one."""
-        record = self._record(peer, now)
+        """Count a broken rule.  Returns whether the peer is banned for it; a ban doubles with each further one.
+
+        `final`: one that is never forgiven.
+        """
+        record = self._record(peer)
         record.strikes += 1
         excess = record.strikes - self._limits.strikes_max
-        if final or excess >= 0:
-            record.banned_until = now + self._limits.ban_s * 2 ** min(max(excess, 0), 7)
+        if final:
+            record.banned_until = float("inf")
+        elif excess >= 0:
+            record.banned_until = max(record.banned_until, now + self._limits.ban_s * 2 ** min(excess, 7))
         return self.is_banned(peer, now)
+
+    def ban(self, peer: PeerId) -> None:
+        """For good, and no strike: it has done nothing here."""
+        self._record(peer).banned_until = float("inf")
 
     def tell_once(self, peer: PeerId, text: str, now: float) -> list[Effect]:
         """A line about `peer` for the log, unless it was told before."""
-        told = self._record(peer, now).told
+        told = self._record(peer).told
         if text in told or len(told) >= _TOLD_MAX:
             return []
         told.add(text)
         return [Story("!", f"{peer.short} {text}", loud=True)]
 
-    def _record(self, peer: PeerId, now: float) -> Record:
-        """The record of `peer`; beyond the bound the oldest goes, of a peer that is not banned if there is one."""
+    def _record(self, peer: PeerId) -> Record:
+        """The record of `peer`; beyond the bound goes whose ban ends first, or the oldest that is not banned."""
         if peer not in self.manners and len(self.manners) >= self._limits.directory_records_max:
-            free = (other for other, record in self.manners.items() if record.banned_until <= now)
-            del self.manners[next(free, next(iter(self.manners)))]
+            del self.manners[min(self.manners, key=lambda other: self.manners[other].banned_until)]
         return self.manners.setdefault(peer, Record())

@@ -16,20 +16,16 @@ from gossipfl.protocol.directory import Directory
 from gossipfl.protocol.events import CloseLink, Effect, Found, KeepProof, KeepRecord, LinkUp, Send, Story
 from gossipfl.protocol.links import Link, Links
 from gossipfl.protocol.outreach import Outreach
+from gossipfl.protocol.proofs import Held, NoProof, Proofs, contradiction, remembered
 from gossipfl.protocol.setup import Sequences, Setup
 from gossipfl.protocol.trust import Trust
 from gossipfl.protocol.view import View
 from gossipfl.wire import messages
-from gossipfl.wire.manifest import open_manifest
 from gossipfl.wire.messages import CloseCode, Hello
 
 _REFUSALS = (CloseCode.OTHER_MODEL, CloseCode.OTHER_VERSION, CloseCode.BANNED, CloseCode.IDENTITY_IN_USE)
 _FOR_GOOD = (CloseCode.VIOLATION, CloseCode.BANNED)      # after these I do not call again soon
 _JITTER = 0.5                        # a periodic task comes after 0.75 to 1.25 of its interval
-
-
-class NoProof(PeerError):
-    """Two manifests that do not show a lie."""
 
 
 class NotOwnRecord(PeerError):
@@ -55,11 +51,17 @@ class Membership:
         self.links = Links(self.me, setup.federation, setup.boot, options.limits, options.liveness)
         self.dialer = Dialer(self.me, options.limits, setup.dice)
         self.directory = Directory(identity, setup.federation, setup.boot, options.limits, setup.dice)
-        self.trust = Trust(setup.trust)
+        self.proofs = Proofs()
+        self.trust = Trust(setup.trust, self.proofs.liars)
         self.view = View(options.overlay, setup.dice, self.trust)
         self._gossip_due = now + self._jittered(options.liveness.gossip_s)
         self._heal_due = now + self._jittered(options.liveness.heal_s)
-        self.outreach = Outreach(options, setup.dice, self.links, self.dialer, self.directory, self.view)
+        self.outreach = Outreach(
+            options, setup.dice, self.links, self.dialer, self.directory, self.view, self.proofs.liars
+        )
+        for liar, proof in remembered(setup.proofs, setup.federation).items():
+            self.proofs.keep(liar, Held(proof, None, is_hearsay=not self.trust.knows(liar)))
+            self.links.ban(liar)
         for envelope in setup.records:
             self._remember(envelope, now)
         self.directory.write_own(sequences.next(), self._addresses, (), 0)
@@ -68,7 +70,8 @@ class Membership:
     def due(self) -> float:
         """When `tick` or `onward` may have something to do without any event."""
         return min(
-            self.links.due, self.directory.due, self.view.due(), self.outreach.due, self._gossip_due, self._heal_due,
+            self.links.due, self.directory.due, self.view.due(), self.outreach.due, self.proofs.due, self._gossip_due,
+            self._heal_due,
         )  # fmt: skip
 
     # ---------------------------------------------------------------------------------------------- links
@@ -98,6 +101,7 @@ class Membership:
     def _linked(self, link: Link, is_new_peer: bool, now: float) -> list[Effect]:
         """`link` is now the one to its peer."""
         self.dialer.connected(link.peer, link.address if link.dialed else None)
+        self.proofs.linked(link.peer, now)
         effects: list[Effect] = [Send(link.number, self.directory.digest())] if link.dialed else []
         if not is_new_peer:
             return effects + self._moved(link, now)
@@ -138,6 +142,7 @@ class Membership:
         heir = self.links.by_peer.get(link.peer)
         if heir is not None:
             return self._moved(heir, now)
+        self.proofs.unlinked(link.peer)
         self._know_addresses(link.peer, now)
         self.dialer.lost(link.peer, now, refused=refused)
         return [Story("x", f"{link.peer.short} unlinked: {reason}"), *self.part(link.peer, reason, now)]
@@ -242,24 +247,43 @@ class Membership:
 
     # ------------------------------------------------------------------------------------------------ liars
 
-    def proof(self, first: bytes, second: bytes, now: float) -> list[Effect]:
-        """Two faces of one peer: believed because the signatures say so, not because of who shows them."""
-        one, other = open_manifest(first), open_manifest(second)
-        ours = one.document.federation == other.document.federation == self._federation.fingerprint
-        same = one.signer == other.signer and one.document.sequence == other.document.sequence
-        if not (ours and same) or one.document.root == other.document.root:
-            raise NoProof("two manifests that do not contradict each other")
-        liar = one.signer
+    def proof_shown(self, link: Link, proof: messages.Proof, now: float) -> list[Effect]:
+        """Two faces of one peer, from `link`.  Raises PeerError if they are none.
+
+        Whom I do not know is a key that may have been made for this: its signatures are not even looked at.
+        """
+        signer = proof.first[:32]
+        if signer != proof.second[:32]:
+            raise NoProof("manifests of two signers")
+        is_hearsay = signer != self.me and not self._has_averaged_with(signer)
+        has_heard_of = signer in self.directory.records or signer in self.links.by_peer
+        if is_hearsay and not (has_heard_of and self.proofs.has_room(link.peer)):
+            return []
+        return self._proven(Held(proof, link.peer, is_hearsay), now)
+
+    def proof_found(self, first: bytes, second: bytes, now: float) -> list[Effect]:
+        """Two faces of a peer that I have averaged with, noticed by myself."""
+        return self._proven(Held(messages.Proof(first=first, second=second), None, is_hearsay=False), now)
+
+    def _proven(self, held: Held, now: float) -> list[Effect]:
+        first, second = held.message.first, held.message.second
+        if first[:32] in self.proofs.liars:              # once is enough
+            return []
+        liar = contradiction(held.message, self._federation)
         if liar == self.me:
             return self.links.tell_once(liar, "is me, and signed two updates with one sequence: a copied key?", now)
-        if self.links.is_banned(liar, now):
-            return []
-        self.links.strike(liar, now, final=True)
-        effects = self.links.tell_once(liar, "signed two different updates with one sequence: banned", now)
-        effects += [KeepProof(first, second)]
-        effects += [Send(link.number, messages.Proof(first=first, second=second)) for link in self.links]
+        self.proofs.keep(liar, held)
+        effects = self.links.tell_once(liar, "signed two different updates with one sequence: banned for good", now)
+        effects.append(KeepProof(first, second))
         link = self.links.by_peer.get(liar)
-        return effects + (self.hang_up(link, CloseCode.BANNED, "equivocation", now) if link is not None else [])
+        if link is None:
+            self.links.ban(liar)
+            return effects
+        self.links.strike(liar, now, final=True)
+        return effects + self.hang_up(link, CloseCode.BANNED, "equivocation", now)
+
+    def _has_averaged_with(self, peer: bytes) -> bool:
+        return peer in self.view.neighbors or self.trust.knows(peer)
 
     # ------------------------------------------------------------------------------------------------- time
 
@@ -274,7 +298,9 @@ class Membership:
         if now >= self._gossip_due:
             self._gossip_due = now + self._jittered(self._options.liveness.gossip_s)
             chosen = self._dice.sample(list(self.links), min(1, len(self.links.by_peer)))
-            effects += [Send(link.number, self.directory.digest()) for link in chosen]
+            for link in chosen:
+                effects.append(Send(link.number, self.directory.digest()))
+                self.proofs.tell_all(link.peer, now)
         if now >= self._heal_due:
             self._heal_due = now + self._jittered(self._options.liveness.heal_s)
             self.outreach.heal()
@@ -291,7 +317,8 @@ class Membership:
             effects.append(
                 self.directory.write_own(self._sequences.next(), self._addresses, self.view.neighbors, round_)
             )
-        return effects + self.directory.spread([link.number for link in self.links], now)
+        effects += self.directory.spread([link.number for link in self.links], now)
+        return effects + self.proofs.tell(self.links.by_peer, now)
 
     def neighbor_links(self) -> list[Link]:
         return [self.links.by_peer[peer] for peer in self.view.neighbors if peer in self.links.by_peer]

@@ -6,6 +6,8 @@ network find each other again.  When a call may be made is the dialer's business
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from gossipfl.config import NodeConfig
 from gossipfl.identity import PeerId
 from gossipfl.protocol.dialer import Dialer
@@ -19,9 +21,10 @@ class Outreach:
     """What follows from links, addresses, records and view taken together."""
 
     def __init__(
-        self, options: NodeConfig, dice: Dice, links: Links, dialer: Dialer, directory: Directory, view: View
-    ) -> None:
-        self._options, self._dice = options, dice
+        self, options: NodeConfig, dice: Dice, links: Links, dialer: Dialer, directory: Directory, view: View,
+        liars: Set[PeerId],
+    ) -> None:  # fmt: skip
+        self._options, self._dice, self._liars = options, dice, liars
         self._links, self._dialer, self._directory, self._view = links, dialer, directory, view
         self._calls: list[PeerId | str] = []
         self._drawn: list[PeerId] = []                   # candidates that are being called
@@ -37,10 +40,13 @@ class Outreach:
         return {peer for peer in self._links.by_peer if not self._directory.is_visitor(peer)}
 
     def there(self) -> set[PeerId]:
-        """Which other peers are there, as far as I know: linked, or heard of and not failing to answer."""
+        """Which other peers are there, as far as I know: linked, or heard of and not failing to answer.
+
+        Proven liars are not: nobody links with them again.
+        """
         linked = self.linked()
         known = self._directory.records.keys() | self._dialer.peers | linked
-        return known - (self._dialer.gone() - linked) - {self._directory.me}
+        return known - (self._dialer.gone() - linked) - {self._directory.me} - self._liars
 
     def present(self) -> int:
         """How many they are."""
@@ -53,7 +59,7 @@ class Outreach:
 
     def heal(self) -> None:
         """Try one peer that I know and have no link to, even though I lack nobody."""
-        silent = sorted(self._dialer.peers - self._links.by_peer.keys())
+        silent = sorted(self._unlinked())
         self._healing = self._dice.sample(silent, 1)[0] if silent else None
 
     def idle(self, now: float) -> list[Link]:
@@ -75,7 +81,10 @@ class Outreach:
         if self._healing is not None:
             wanted.append(self._healing)
         wanted += self._candidates(present, now) if self._view.named is None else self._view.named
-        return [key for key in dict.fromkeys(wanted) if key not in linked]
+        return [key for key in dict.fromkeys(wanted) if key not in linked and key not in self._liars]
+
+    def _unlinked(self) -> set[PeerId]:
+        return self._dialer.peers - self._links.by_peer.keys() - self._liars
 
     def _candidates(self, present: int, now: float) -> list[PeerId]:
         """Peers to call for want of neighbors: everybody in a mesh, else as many as are lacking, drawn at random.
@@ -85,7 +94,7 @@ class Outreach:
         missing, self._draws_at = self._view.missing(present), float("inf")
         if not missing:
             return []
-        unlinked = self._dialer.peers - self._links.by_peer.keys()
+        unlinked = self._unlinked()
         if present < self._options.overlay.mesh_peers_max:
             return sorted(unlinked)
         callable_ = {peer for peer in unlinked if self._dialer.may_call(peer, now)}

@@ -175,8 +175,8 @@ class Peer:
                 return self.averaging.fetching.refused(link.peer, transfer, message, number, now)
             case messages.AskSnapshot():
                 return serving.snapshot_asked(number)
-            case messages.Proof(first=first, second=second):
-                return self.membership.proof(first, second, now)
+            case messages.Proof():
+                return self.membership.proof_shown(link, message, now)
         return []
 
     def _announced(self, link: Link, announce: messages.Announce, now: float) -> list[Effect]:
@@ -188,7 +188,7 @@ class Peer:
             return effects
         except Equivocation as error:
             self._is_stirred = True
-            return self.membership.proof(error.first, error.second, now)
+            return self.membership.proof_found(error.first, error.second, now)
         except Replay:
             if not link.may_lag:
                 raise
@@ -199,7 +199,7 @@ class Peer:
             self.averaging.ledger.compare(manifest)
         except Equivocation as error:
             self._is_stirred = True
-            return self.membership.proof(error.first, error.second, now)
+            return self.membership.proof_found(error.first, error.second, now)
         return []
 
     def _broken(self, link: Link, error: PeerError, now: float) -> list[Effect]:

@@ -26,6 +26,7 @@ class Setup:
     records: tuple[bytes, ...] = ()  # peer records remembered from last time
     sequences: tuple[tuple[PeerId, int], ...] = ()       # newest manifest seen of each signer
     trust: tuple[tuple[PeerId, float, int], ...] = ()    # my opinions from last time, as KeepTrust named them
+    proofs: tuple[tuple[bytes, bytes], ...] = ()         # of lies, from last time, as KeepProof named them
 
 
 def start_of_boot(sequence: int) -> int:

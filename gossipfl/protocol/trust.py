@@ -10,7 +10,7 @@ and what is far from my model may be near to another's.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from gossipfl.identity import PeerId
 
@@ -28,8 +28,9 @@ Row = tuple[PeerId, float, int]      # a peer, its score, and my round in which 
 class Trust:
     """Scores of peers that I averaged with."""
 
-    def __init__(self, rows: Iterable[Row] = ()) -> None:
-        """rows: what was remembered from last time, the one formed last at the end."""
+    def __init__(self, rows: Iterable[Row] = (), liars: Collection[PeerId] = ()) -> None:
+        """rows: what was remembered from last time, the one formed last at the end; liars: who is proven to be one."""
+        self._liars = liars
         self._scores: dict[PeerId, tuple[float, int]] = {peer: (score, round_) for peer, score, round_ in rows}
         self._written = dict(self._scores)
         self._now, self._begun = 0, False
@@ -60,10 +61,16 @@ class Trust:
         return abs(score - written) >= _WRITE_FROM or now - at >= _WRITE_ROUNDS
 
     def of(self, peer: PeerId) -> float:
-        """My trust in `peer` now."""
+        """My trust in `peer` now; none in a proven liar."""
+        if peer in self._liars:
+            return 0.0
         score, formed = self._scores.get(peer, (STRANGER, self._now))
         missed = max(self._now - formed - 1, 0)          # rounds between the last evidence and now
         return STRANGER + (score - STRANGER) * math.exp2(-missed / FADES_ROUNDS)
+
+    def knows(self, peer: bytes) -> bool:
+        """Whether I have averaged with `peer`."""
+        return peer in self._scores
 
     def doubts(self, peer: PeerId) -> bool:
         """Whether I had rather average with anybody else."""

@@ -308,3 +308,20 @@ def _run_until_killed(state, boot: int, first: int, rounds: int) -> int:
 
 def peer(number: int):
     return Identity.from_seed(bytes([100 + number]) * 32).peer_id
+
+
+def test_a_node_starts_with_all_that_its_store_remembers(store, tmp_path):
+    from gossipfl.config import NodeConfig
+    from gossipfl.node import log
+    from gossipfl.node.node import Node
+
+    alice = Identity.from_seed(bytes([1]) * 32)
+    store.put_records([(BOB, 1, b"record")])
+    store.put_manifest(BOB, 7, "delta", 0, b"manifest")
+    store.put_trust([(BOB, 0.25, 3)])
+    store.put_proof(b"one", b"other")
+    node = Node(FEDERATION, NodeConfig(), tmp_path / "state", alice, store, log.Recent(), None, None)
+    node.addresses = ()
+    setup = node._setup()
+    assert (setup.boots, setup.records, setup.sequences) == (1, (b"record",), ((BOB, 7),))
+    assert (setup.trust, setup.proofs) == (((BOB, 0.25, 3),), ((b"one", b"other"),))

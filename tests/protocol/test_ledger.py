@@ -9,7 +9,7 @@ from gossipfl.identity import Identity
 from gossipfl.protocol import events as ev
 from gossipfl.wire.chunks import cut
 from gossipfl.wire.manifest import next_state
-from gossipfl.wire.messages import CloseCode, Proof, Witness
+from gossipfl.wire.messages import CloseCode, Proof, Records, Witness
 
 OTHER = federations.new("other", model=ModelConfig(inputs=(4,)))
 
@@ -177,6 +177,7 @@ def test_after_a_round_one_neighbor_is_told_what_another_announced():
 def test_what_proves_nothing_costs_its_teller_a_strike(case):
     subject, teller, number, *_ = prepared()
     victim = Stranger(3)
+    subject.hears(number, Records(envelopes=(victim.record(),)))       # of whom nobody knows nothing is looked at
     first, second = two_faces(victim, **(dict(federation=OTHER.fingerprint) if case == "another federation" else {}))
     if case == "one root":
         second = first

@@ -16,12 +16,12 @@ import numpy as np
 from gossipfl.identity import PeerId
 from gossipfl.node.store import (
     MANIFESTS_PER_SIGNER_MAX,
-    PROOFS_MAX,
     RECORDS_MAX,
     SIGNERS_MAX,
     RoundRow,
 )
 from gossipfl.protocol.events import KeepManifest, KeepRecord
+from gossipfl.protocol.proofs import PROOFS_MAX
 from gossipfl.protocol.trust import TRUST_MAX
 from gossipfl.scenario.virtual.agenda import Agenda
 

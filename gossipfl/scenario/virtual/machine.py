@@ -116,6 +116,7 @@ class Machine:
             identity=self.identity, federation=self.federation, options=self.options, dice=self.dice,
             boot=self.dice.randbytes(16), boots=self.boots, addresses=(self.host,), records=tuple(self.disk.records()),
             sequences=tuple(self.disk.last_sequences().items()), trust=tuple(self.disk.trust()),
+            proofs=tuple(self.disk.proofs()),
         )  # fmt: skip
 
     def crash(self, *, with_power: bool = False) -> None:
