@@ -1,12 +1,14 @@
 """What a person sees while a scenario runs: a table on a terminal, a line every few seconds elsewhere.
 
-Everything goes to standard error; standard output is for the result.  What the figures amount to is in report.py.
+Seconds of waiting are the person's, whatever clock the engine has; simulated time is told as such.  Everything goes to
+standard error; standard output is for the result.  What the figures amount to is in report.py.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
+FIRST_LINE_S = 2.0                   # of waiting, before anything is shown; a run that ends sooner needs no line
 LINE_EVERY_S = 3.0
 _WELL = ("done", "to come")          # not running, and nothing to tell
 
@@ -26,7 +29,7 @@ class View:
     """Shows nothing; the others derive from it."""
 
     def show(self, peers: Sequence[Seen], elapsed_s: float) -> None:
-        """What is known of every peer, twice a second."""
+        """What is known of every peer, twice a second; `elapsed_s` is the engine's time since launch."""
 
     def say(self, sentence: str) -> None:
         """What happens besides."""
@@ -35,9 +38,10 @@ class View:
 class Lines(View):
     """One line every few seconds, and one for each peer that is lost."""
 
-    def __init__(self, spec: Scenario) -> None:
-        self._spec = spec
-        self._next_s = LINE_EVERY_S
+    def __init__(self, spec: Scenario, clock: Callable[[], float] = time.monotonic) -> None:
+        self._spec, self._clock = spec, clock
+        self._began = clock()
+        self._next = self._began + FIRST_LINE_S
         self._told: set[int] = set()
 
     def show(self, peers: Sequence[Seen], elapsed_s: float) -> None:
@@ -45,9 +49,13 @@ class Lines(View):
             if not peer.is_running and peer.state not in _WELL and peer.peer.number not in self._told:
                 self._told.add(peer.peer.number)
                 self.say(f"peer {peer.peer.number:02d} {peer.state} in round {peer.round + 1}")
-        if elapsed_s >= self._next_s:
-            self._next_s = elapsed_s + LINE_EVERY_S
-            self.say(f"{elapsed_s:5.1f} s  {overall(peers, self._spec)}")
+        now = self._clock()
+        if now >= self._next:
+            self._next = now + LINE_EVERY_S
+            waited_s, simulated = elapsed_s, ""
+            if self._spec.scenario.engine == "virtual":
+                waited_s, simulated = now - self._began, f"simulated {elapsed_s:.1f} s, "
+            self.say(f"{waited_s:5.1f} s  {simulated}{overall(peers, self._spec)}")
 
     def say(self, sentence: str) -> None:
         print(sentence, file=sys.stderr, flush=True)
@@ -99,9 +107,10 @@ def table(peers: Sequence[Seen], spec: Scenario, elapsed_s: float) -> Table:
     """A row per peer: where it is and whom it heard in all its rounds."""
     from rich.table import Table
 
+    simulated = " simulated" if spec.scenario.engine == "virtual" else ""
     drawn = Table(
         "peer", "state", "round", "accuracy", "heard", "late", "refused",
-        title=f"{spec.scenario.name}, {elapsed_s:.0f} s", caption=overall(peers, spec), box=None,
+        title=f"{spec.scenario.name}, {elapsed_s:.0f} s{simulated}", caption=overall(peers, spec), box=None,
         title_justify="left", caption_justify="left", min_width=76,
     )  # fmt: skip
     for peer in peers:

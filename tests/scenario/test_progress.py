@@ -52,13 +52,39 @@ def test_the_table_has_a_row_per_peer_with_sums_over_its_rounds(peers):
     assert columns["round"] == ["3/3", "0/3", "3/3"]
 
 
+class Wall:
+    """The clock of whoever looks on."""
+
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
 def test_without_a_terminal_there_is_a_line_every_few_seconds_and_one_for_each_loss(peers, capsys):
-    lines = Lines(SCENARIO)
+    wall = Wall()
+    lines = Lines(SCENARIO, wall)
     for half_seconds in range(13):                           # 0 to 6 s
+        wall.now = 1000.0 + half_seconds / 2
         lines.show(peers, half_seconds / 2)
     said = capsys.readouterr().err.splitlines()
     assert said[0] == "peer 01 ended with -9 in round 0"
-    assert [line.split()[0] for line in said[1:]] == ["3.0", "6.0"]
+    assert [line.split()[0] for line in said[1:]] == ["2.0", "5.0"]
+
+
+def test_simulated_time_is_told_as_such_and_whoever_waits_hears_by_their_own_clock(peers, capsys):
+    wall, simulated = Wall(), a_scenario(scenario={"engine": "virtual"})
+    lines = Lines(simulated, wall)
+    for second in range(13):                                 # a tenth of a second is simulated in each
+        wall.now = 1000.0 + second
+        lines.show([], second / 10)
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0].strip() for line in said] == [
+        "2.0 s  simulated 0.2 s", "5.0 s  simulated 0.5 s", "8.0 s  simulated 0.8 s", "11.0 s  simulated 1.1 s"
+    ]                                                                                                  # fmt: skip
+    lines.show([], 500.0)                                    # and much that is simulated at once is no reason for one
+    assert capsys.readouterr().err == ""
+    assert table([], simulated, 12.0).title == "tiny, 12 s simulated"
 
 
 def test_the_view_fits_standard_error():

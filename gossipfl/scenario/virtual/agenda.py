@@ -38,15 +38,6 @@ class Agenda:
         self.now, _, action, arguments = heapq.heappop(self._heap)
         action(*arguments)
 
-    def steps(self, count: int, end: float) -> None:
-        """The next `count` actions, as far as they are due by `end`."""
-        heap, pop = self._heap, heapq.heappop
-        for _ in range(count):
-            if not heap or heap[0][0] > end:
-                break
-            self.now, _number, action, arguments = pop(heap)
-            action(*arguments)
-
     def run(self, seconds: float) -> None:
         """All that happens within `seconds` from now."""
         self.until(lambda: False, seconds)

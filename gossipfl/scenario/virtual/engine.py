@@ -38,7 +38,6 @@ from gossipfl.scenario.virtual.overview import Overview
 from gossipfl.scenario.virtual.toy import Echo
 
 SHOW_S = 0.5                                    # of real time, between two looks at the run
-_STEPS = 64                                     # between two looks at the clock
 _START_S = 0.1                                  # machines are switched on within this
 TRAIN_S = 0.1                                   # the local steps of a round, where the scenario does not say
 _LAST = 1.25                                    # who makes up models trains so much longer, to see those of the others
@@ -166,15 +165,19 @@ class Simulation:
             return peer.neighbors
         return [number for number in range(len(self.peers)) if number != peer.number]
 
-    def run(self, view: View) -> None:
-        """Until all is over or the scenario's time is up."""
+    def run(self, view: View, clock: Callable[[], float] = time.monotonic) -> None:
+        """Until all is over or the scenario's time is up.
+
+        clock: of the person who looks on.  It is asked after every event, because one may compute for seconds, and
+        decides nothing but when `view` is shown.
+        """
         agenda, end = self.network.agenda, START_S + self.plan.spec.scenario.timeout_s
-        show_at = 0.0
+        show_at = clock()
         while not self._is_over and agenda.next_at <= end:
-            agenda.steps(_STEPS, end)
-            if time.monotonic() >= show_at:
-                show_at = time.monotonic() + SHOW_S
+            if clock() >= show_at:
                 view.show(self.peers, agenda.now - START_S)
+                show_at = clock() + SHOW_S
+            agenda.step()
         view.show(self.peers, agenda.now - START_S)
         for fault in self.faults.left():
             self.happenings.append(fault.never(agenda.now - START_S, self._round))

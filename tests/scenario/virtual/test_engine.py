@@ -1,5 +1,6 @@
 """The virtual engine runs the scenario file that real daemons run, to the same end, and repeats itself bit for bit."""
 
+import itertools
 import time
 
 import numpy as np
@@ -14,6 +15,7 @@ from gossipfl.scenario.directories import LOG_FILE
 from gossipfl.scenario.progress import View
 from gossipfl.scenario.report.build import read_metrics
 from gossipfl.scenario.run import run
+from gossipfl.scenario.virtual.engine import Simulation, learners_of
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +56,30 @@ def test_one_seed_gives_one_hash_on_any_number_of_threads_and_another_seed_anoth
     assert hashes[0] == hashes[1] != hashes[2]
     one, four = engine_run(tmp_path, spec, threads=1), engine_run(tmp_path, spec, threads=4)
     assert all(np.array_equal(a, b) for a, b in zip(vectors(one), vectors(four), strict=True))
+
+
+class Looker(View):
+    """Remembers how far peers were at every look."""
+
+    def __init__(self):
+        self.looks = []
+
+    def show(self, peers, elapsed_s):
+        self.looks.append([one.round for one in peers])
+
+
+def test_whoever_looks_on_is_shown_every_event_that_takes_long_and_changes_nothing(tmp_path):
+    """An event that compiles takes seconds: no second one may pass before the next look."""
+    planned = plan.make(simulated())
+    unseen, looker, clock = engine_run(tmp_path, simulated()), Looker(), itertools.count()
+    seen = Simulation(planned, learners_of(planned), None)
+    seen.run(looker, lambda: float(next(clock)))             # a second goes by whenever somebody asks
+    steps = [sum(after) - sum(before) for before, after in itertools.pairwise(looker.looks)]
+    assert sum(steps) == 9                                   # three rounds of three peers
+    assert max(steps) == 1
+    for one, other in zip(seen.ran().outcomes, unseen.outcomes, strict=True):
+        assert np.array_equal(one.vector, other.vector)
+        assert one.rows == other.rows
 
 
 @pytest.mark.parametrize(("codec", "tolerance"), [("float32", 1e-5), ("int8", 2e-3)])
