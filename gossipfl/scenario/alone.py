@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +21,7 @@ from gossipfl.scenario.learners import honest_learner, prepare_jax, shards_of
 from gossipfl.scenario.liars.backdoor import Backdoor
 from gossipfl.scenario.outcome import Outcome
 from gossipfl.scenario.plan import Peer, Plan, attack_of
+from gossipfl.scenario.progress import LINE_EVERY_S
 
 if TYPE_CHECKING:
     from gossipfl.learning.data import Shard
@@ -48,18 +48,22 @@ def check_data(plan: Plan) -> None:
         honest_learner(plan, plan.peers[0], shard)
 
 
-def judge(plan: Plan, outcomes: Sequence[Outcome]) -> Judged:
-    """Measure the models that `outcomes` hold and train the twins."""
+def judge(
+    plan: Plan, outcomes: Sequence[Outcome], tell: Callable[[str], object] = lambda sentence: None,
+    every_s: float = LINE_EVERY_S,
+) -> Judged:  # fmt: skip
+    """Measure the models that `outcomes` hold and train the twins; every `every_s`, `tell` how far they are."""
     prepare_jax(plan)
     shards = shards_of(plan, plan.honest)
     measure = honest_learner(plan, plan.honest[0], shards[0])
     vectors = {outcome.peer.number: outcome.vector for outcome in outcomes if outcome.vector is not None}
     final = {number: _accuracy(measure, vector) for number, vector in vectors.items()}
     honest = honest_vectors(outcomes)
+    rounds = max((one.rounds for one in outcomes if one.peer.liar is None), default=0)
     return Judged(
         size=measure.size,
         final=final,
-        alone=_alone_all(plan, shards, max((one.rounds for one in outcomes if one.peer.liar is None), default=0)),
+        alone=_alone_all(plan, shards, rounds, tell, every_s),
         of_mean_model=_accuracy(measure, np.mean(honest, axis=0, dtype=np.float32)) if len(honest) else None,
         backdoor_success=_backdoor_success(plan, shards[0], honest),
     )
@@ -84,24 +88,39 @@ def _backdoor_success(plan: Plan, shard: Shard, models: Sequence[Vector]) -> flo
     return max(successes, default=None)
 
 
-def _alone_all(plan: Plan, shards: Sequence[Shard], rounds: int) -> dict[int, float]:
+def _alone_all(
+    plan: Plan, shards: Sequence[Shard], rounds: int, tell: Callable[[str], object], every_s: float
+) -> dict[int, float]:
     """All twins after `rounds` rounds, as many at a time as there are cores: training lets go of the interpreter."""
-    stopped = threading.Event()
+    stopped, trained = threading.Event(), list[int]()
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         try:
-            accuracies = list(threads.map(partial(_alone, plan, rounds, stopped), plan.honest, shards))
+            coming = [
+                threads.submit(_alone, plan, rounds, stopped, trained, *pair)
+                for pair in zip(plan.honest, shards, strict=True)
+            ]
+            while wait(coming, every_s, FIRST_EXCEPTION).not_done:
+                done = [one.result() for one in coming if one.done()]
+                share = len(trained) / max(rounds * len(coming), 1)
+                tell(f"alone: {len(done)} of {len(coming)} peers done, {share:.0%} of their rounds")
+            accuracies = [one.result() for one in coming]
         except BaseException:                       # Ctrl-C: the pool waits for its threads, so tell them
             stopped.set()
+            threads.shutdown(wait=False, cancel_futures=True)
             raise
     return dict(zip((peer.number for peer in plan.honest), accuracies, strict=True))
 
 
-def _alone(plan: Plan, rounds: int, stopped: threading.Event, peer: Peer, shard: Shard) -> float:
+def _alone(
+    plan: Plan, rounds: int, stopped: threading.Event, trained: list[int], peer: Peer, shard: Shard
+) -> float:  # fmt: skip
+    """The accuracy of a twin; every round that it does is put into `trained`."""
     learner = honest_learner(plan, peer, shard)
     for round in range(rounds):
         if stopped.is_set():
             break
         learner.train(round)
+        trained.append(round)
     return learner.evaluate().accuracy
 
 

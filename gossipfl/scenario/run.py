@@ -46,7 +46,7 @@ def run(
         else:
             ran = processes.run(planned, out, view, on_poll)
     view.say("measuring final models, and what each peer reaches alone")
-    judged = alone.judge(planned, ran.outcomes)
+    judged = alone.judge(planned, ran.outcomes, view.say)
     found = report.build(planned, ran, judged, wall_s=time.monotonic() - began, source=source, overrides=overrides)
     report.write(found, ran, out)
     return found

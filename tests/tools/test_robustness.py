@@ -58,6 +58,8 @@ def test_consensus_tells_who_agrees_beside_what_was_published(tmp_path):
     assert (tmp_path / "consensus.md").read_text() == out
     assert "nobody lies" in out
     assert f"consensus {len(found)}/{len(found)}, 0 s left" in errors
+    many = f"{len(found)} of {len(found)} cells to measure now"
+    assert errors.startswith(f"consensus: {many}, a line as each ends; the first: two_worlds 10 8 0.0 1 cs_plus alie")
 
 
 @pytest.mark.parametrize("study", ["server", "dumbbell", "ring", "placement", "fairness"])
@@ -95,6 +97,7 @@ def test_what_is_measured_is_not_measured_again_and_half_a_line_is(tmp_path):
     code, _, errors = run(*GRID, "--out", tmp_path)
     assert code == 0, errors
     assert "7 of 8 cells are in" in errors
+    assert "grid: 1 of 8 cells to measure now" in errors
     assert "grid 1/1" in errors
     assert [row["hash"] for row in rows(path)] == [line.split(",")[0] for line in whole.splitlines()[1:]]
 

@@ -64,6 +64,9 @@ def perform(study: Study, folder: Path, jobs: int = 1, only: Mapping[str, Collec
     missing = [cell for cell in wanted if study.hash(cell) not in done]
     if done:
         _say(f"{study.name}: {len(wanted) - len(missing)} of {len(wanted)} cells are in {path} already")
+    if missing:
+        many = f"{len(missing)} of {len(study.cells)} cells to measure now"
+        _say(f"{study.name}: {many}, a line as each ends; the first: {_settings(missing[0])}")
     began = time.monotonic()
     for number, (cell, figures, wall_s) in enumerate(_measured(study, missing, jobs), 1):
         row = {"hash": study.hash(cell), **cell, **figures, "wall_s": round(wall_s, 2)}
@@ -148,8 +151,11 @@ def _append(study: Study, path: Path, row: dict[str, Value]) -> Row:
 
 
 def _told(cell: Settings, figures: dict[str, Value]) -> str:
-    settings = " ".join(str(value) for value in cell.values())
-    return f"{settings}: " + " ".join(f"{name}={_short(value)}" for name, value in figures.items())
+    return f"{_settings(cell)}: " + " ".join(f"{name}={_short(value)}" for name, value in figures.items())
+
+
+def _settings(cell: Settings) -> str:
+    return " ".join(str(value) for value in cell.values())
 
 
 def _short(value: Value) -> str:
