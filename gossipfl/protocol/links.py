@@ -23,6 +23,7 @@ _CLOCK_STEP_S = 1.0                  # liveness is looked at this often
 _TOLD_MAX = 16                       # different complaints about one peer that are logged
 _REPLACE_S = 2.0                     # an old link must answer within this when its peer seems to have started again
 _SPARE_S = 5.0                       # whoever called twice closes one of the links within this
+_STRIKES_HALVE_S = 86_400.0          # guess; a node that runs for months forgives what happened once in a while
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class Record:
     """What is remembered of a peer's manners."""
 
     strikes: int = 0
+    struck_at: float = 0.0
     banned_until: float = 0.0
     told: set[str] = field(default_factory=set)                      # refusals already logged
 
@@ -221,10 +223,13 @@ class Links:
     def strike(self, peer: PeerId, now: float, *, final: bool = False) -> bool:
         """Count a broken rule.  Returns whether the peer is banned for it; a ban doubles with each further one.
 
+        Old ones fade: every day since the last leaves half of them.
+
         `final`: one that is never forgiven.
         """
         record = self._record(peer)
-        record.strikes += 1
+        record.strikes = (record.strikes >> int((now - record.struck_at) // _STRIKES_HALVE_S)) + 1
+        record.struck_at = now
         excess = record.strikes - self._limits.strikes_max
         if final:
             record.banned_until = float("inf")

@@ -316,6 +316,19 @@ def test_strikes_lead_to_a_ban_that_ends_and_doubles(subject):
     assert subject.peer.membership.links.is_banned(stranger.name, subject.now)
 
 
+def test_every_day_forgives_half_of_the_strikes():
+    subject, stranger, day = Subject(), Stranger(1), 86_400.0
+    links = subject.peer.membership.links
+    assert [links.strike(stranger.name, subject.now) for _ in range(3)] == [False, False, True]
+    assert links.manners[stranger.name].strikes == 3
+    links.strike(stranger.name, subject.now + 0.9 * day)
+    assert links.manners[stranger.name].strikes == 4
+    assert not links.strike(stranger.name, subject.now + 2.9 * day)
+    assert links.manners[stranger.name].strikes == 2     # a quarter of four, and this one
+    assert not links.strike(stranger.name, subject.now + 900 * day)
+    assert links.manners[stranger.name].strikes == 1
+
+
 def test_a_rule_broken_below_the_messages_is_a_strike_too_and_a_cut_link_is_none(subject):
     stranger = Stranger(1)
     for broken in (False, True, True, True):
