@@ -261,5 +261,5 @@ def _record(signed: Signed[PeerRecord], names: dict[bytes, str]) -> dict[str, An
 def _nobody(federation: Federation, reasons: dict[str, str], wait_s: float) -> NobodyAnswers:
     why = f" ({'; '.join(reasons.values())})" if reasons else ""
     remedy = "see that one runs, and that this file has its federation's id and key"
-    named = "" if reasons else ", or name one with --peer HOST:PORT"
+    named = "" if reasons else ", or name one with --peer HOST:PORT, as those on 127.0.0.1 alone must be"
     return NobodyAnswers(f"no node of {federation.name} answered within {wait_s:g} s{why}: {remedy}{named}")
