@@ -80,6 +80,11 @@ class Directory:
     def own_is_due(self, now: float) -> bool:
         return now >= self._own_due
 
+    @property
+    def own_pends(self) -> bool:
+        """Whether my record is of an earlier neighborhood."""
+        return self._own_due < float("inf")
+
     def offer(self, envelope: bytes, source: int | None, now: float) -> list[Effect]:
         """Take a record that a peer sent, unless it names nothing.  Raises PeerError if it does not verify.
 

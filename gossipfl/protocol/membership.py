@@ -195,6 +195,8 @@ class Membership:
         peer = link.peer
         if message.kind == "ask":
             was_neighbor = peer in self.view.neighbors
+            if self._has_neighbors(peer):
+                message = messages.Neighbor(kind="ask")
             answer = self.view.answer(peer, message, self.outreach.there())
             effects: list[Effect] = [Send(link.number, answer)]
             if answer.kind == "agree":                   # asked again, it did not hear what I said when we met
@@ -205,6 +207,15 @@ class Membership:
         if message.kind == "agree" and peer not in self.view.neighbors:
             return [Send(link.number, messages.Disconnect(reason="asked too long ago"))]
         return []
+
+    def _has_neighbors(self, peer: PeerId) -> bool:
+        """Does `peer` name a neighbor that names it too?  Whatever it says of itself: then it does not stand alone."""
+        records = self.directory.records
+        named = records[peer].document.neighbors if peer in records else ()
+        return any(
+            other in records and bytes(peer) in records[other].document.neighbors        # type: ignore[index]
+            for other in named if other != self.me
+        )  # fmt: skip
 
     def stranger_announces(self, link: Link) -> list[Effect]:
         """An update from a peer that is no neighbor of mine: it thinks that it is, unless its answer is on the way."""
@@ -242,7 +253,7 @@ class Membership:
         link = self.links.by_peer.get(surplus) if surplus is not None else None
         if surplus is None or link is None:
             return []
-        self.view.rest(surplus, now)
+        self.view.let_go(surplus, now)
         return [Send(link.number, messages.Disconnect(reason="exchanged")), *self.part(surplus, "exchanged", now)]
 
     # ------------------------------------------------------------------------------------------------ liars
@@ -307,17 +318,19 @@ class Membership:
         return effects
 
     def onward(self, round_: int, now: float) -> list[Effect]:
-        """What follows from the state alone, after any event: calls, asks, my own record, news."""
+        """What follows from the state alone, after any event: calls, my own record, news, asks, proofs."""
         present = self.outreach.present()
         effects = self.outreach.call(present, now)
-        for peer in self.view.asks(self.outreach.linked(), present, now):
-            urgent = not self.view.neighbors
-            effects.append(Send(self.links.by_peer[peer].number, messages.Neighbor(kind="ask", urgent=urgent)))
         if self.directory.own_is_due(now):
             effects.append(
                 self.directory.write_own(self._sequences.next(), self._addresses, self.view.neighbors, round_)
             )
         effects += self.directory.spread([link.number for link in self.links], now)
+        urgent = not self.view.neighbors
+        # That I have nobody is believed only when my record no longer names whom I lost.
+        linked = set[PeerId]() if urgent and self.directory.own_pends else self.outreach.linked()
+        for peer in self.view.asks(linked, present, now):
+            effects.append(Send(self.links.by_peer[peer].number, messages.Neighbor(kind="ask", urgent=urgent)))
         return effects + self.proofs.tell(self.links.by_peer, now)
 
     def neighbor_links(self) -> list[Link]:

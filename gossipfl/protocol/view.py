@@ -33,6 +33,7 @@ class View:
         self.neighbors: dict[PeerId, bool] = {}          # -> chosen by me
         self._asked: dict[PeerId, float] = {}            # -> void at
         self._declined: dict[PeerId, float] = {}         # -> may be asked again at
+        self._let_go: set[PeerId] = set()                # those of them that I let go
         self._exchanging: bool = False                   # one neighbor more than needed, to let another go
 
     def wanted(self, present: int) -> int:
@@ -57,6 +58,7 @@ class View:
         """Linked peers to ask now."""
         self._asked = {peer: at for peer, at in self._asked.items() if at > now}
         self._declined = {peer: at for peer, at in self._declined.items() if at > now}
+        self._let_go &= self._declined.keys()
         missing = self.missing(present) - len(self._asked)
         if self.named is not None or missing <= 0:
             return []
@@ -86,7 +88,11 @@ class View:
         return False
 
     def answer(self, peer: PeerId, ask: Neighbor, there: Collection[PeerId]) -> Neighbor:
-        """Agree to an ask if there is room; the empty-handed are let in beyond it."""
+        """Agree to an ask if there is room; the empty-handed are let in beyond it.
+
+        `urgent` is the asker's own word.  So it gets no place of another for whom I doubt, nor back for whom I let go:
+        neither asks the other for a while then.
+        """
         if self.named is not None:
             return Neighbor(kind="agree" if peer in self.named else "decline")
         if peer in self.neighbors or peer in self._asked or self._has_room(peer, ask, there):
@@ -95,16 +101,17 @@ class View:
         return Neighbor(kind="decline")
 
     def _has_room(self, peer: PeerId, ask: Neighbor, there: Collection[PeerId]) -> bool:
-        if self.trust.doubts(peer) and not ask.urgent and self._has_better(there):
+        is_doubted = self.trust.doubts(peer)
+        if peer in self._let_go or (is_doubted and not ask.urgent and self._has_better(there)):
             return False
-        present = len(there)
-        room = self.accepts_up_to(present) + (1 if ask.urgent else 0)
+        present, is_urgent = len(there), ask.urgent and not is_doubted
+        room = self.accepts_up_to(present) + is_urgent
         inbound = sum(not chosen for chosen in self.neighbors.values())
         # An eclipse needs more than calling me: some places stay for peers that I choose myself.
         keeps_own = inbound < max(room - self._overlay.dialed_min, 1) or present < self._overlay.mesh_peers_max
         # The empty-handed are let in even by the full, who then let another go: nobody may be left out by all, as the
         # ninth was by eight who all held all and wanted no more than six.
-        return keeps_own and (ask.urgent or len(self.neighbors) + len(self._asked) < room)
+        return keeps_own and (is_urgent or len(self.neighbors) + len(self._asked) < room)
 
     def _has_better(self, there: Iterable[PeerId]) -> bool:
         """Is anybody there who is no neighbor of mine and whom I do not doubt?"""
@@ -130,18 +137,28 @@ class View:
         """One of us let the other go: I do not ask it again for a while."""
         self._declined[peer] = now + _DECLINED_S
 
+    def let_go(self, peer: PeerId, now: float) -> None:
+        """I let `peer` go: nor do I have it back for a while."""
+        self.rest(peer, now)
+        self._let_go.add(peer)
+
     def exchange(self, present: int) -> None:
         """Time to draw anew: look for one more neighbor, so that one of the old can go."""
         if self.named is None and present >= self._overlay.mesh_peers_max:
             self._exchanging = True
 
     def surplus(self, present: int, newest: PeerId) -> PeerId | None:
-        """After `newest` joined: the old neighbor that goes, in exchange or because there are too many."""
+        """After `newest` joined: the neighbor that goes, in exchange or because there are too many.
+
+        One that I doubt is nobody's exchange: it goes before any that I do not, even if it came just now.
+        """
+        is_doubted = self.trust.doubts(newest)
         is_exchange = self._exchanging and len(self.neighbors) > self.wanted(present)
+        is_exchange &= self.neighbors[newest] or not is_doubted          # chosen by me: nobody better was there
         if self.named is not None or not (is_exchange or len(self.neighbors) > self.accepts_up_to(present)):
             return None
         self._exchanging = False
-        old = [peer for peer in sorted(self.neighbors) if peer != newest]
+        old = [peer for peer in sorted(self.neighbors) if peer != newest or is_doubted]
         doubted = [peer for peer in old if self.trust.doubts(peer)]
         if doubted:
             return min(doubted, key=self.trust.of)

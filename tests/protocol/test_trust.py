@@ -135,6 +135,31 @@ def test_whom_i_doubt_is_let_in_only_if_nobody_else_is_there_or_it_has_nobody():
     assert answer(ALICE, urgent, ALICE, BOB, CAROL) == "agree", "nobody may be left out by all"
 
 
+def test_whom_i_doubt_gets_a_free_place_at_most_and_never_anothers_however_urgent_it_is():
+    liars, honest = PEERS[:6], PEERS[6:14]
+    view = a_view(liars, degree=6, slack=2)
+    view.neighbors = {peer: place < 4 for place, peer in enumerate(honest)}
+    for liar in liars:
+        assert view.answer(liar, Neighbor(kind="ask", urgent=True), PEERS).kind == "decline"
+    assert set(view.neighbors) == set(honest)
+    stranger = PEERS[15]
+    del view.neighbors[honest[-1]]
+    view.exchange(len(PEERS))                            # somebody is to go for the next who comes
+    assert view.answer(liars[0], Neighbor(kind="ask", urgent=True), PEERS).kind == "agree", "a place was free"
+    assert view.surplus(len(PEERS), liars[0]) is None
+    assert view.answer(stranger, Neighbor(kind="ask", urgent=True), PEERS).kind == "agree"
+    assert view.surplus(len(PEERS), stranger) == liars[0]
+
+
+def test_an_exchange_for_one_that_i_doubt_is_none():
+    view = a_view([ALICE], degree=4)
+    view.neighbors = dict.fromkeys([BOB, CAROL, *PEERS[4:6]], True)
+    view.exchange(len(PEERS))
+    assert view.asks([ALICE], len(PEERS), 0.0) == [ALICE], "nobody else is linked"
+    assert view.answered(ALICE, Neighbor(kind="agree"), 1.0)
+    assert view.surplus(len(PEERS), ALICE) == ALICE
+
+
 def test_an_overlay_parts_from_those_that_everybody_doubts():
     options = NodeConfig(overlay=OverlayConfig(mesh_peers_max=4, degree=4))
     network = Network(5)

@@ -9,8 +9,9 @@ from network import Network, identities
 from puppet import Stranger, Subject, loud, sends
 
 from gossipfl.config import LivenessConfig, NodeConfig, OverlayConfig
+from gossipfl.protocol import events as ev
 from gossipfl.protocol.view import View
-from gossipfl.wire.messages import Announce, Disconnect, Neighbor
+from gossipfl.wire.messages import Announce, Disconnect, Neighbor, Records
 
 OVERLAY = OverlayConfig()
 DEGREE = range(OVERLAY.degree - 1, OVERLAY.degree + OVERLAY.degree_slack + 1)
@@ -195,6 +196,59 @@ def test_an_open_ask_keeps_its_place():
         view.answered(peer, AGREE, 1.0)
     assert answers.count("agree") == OVERLAY.degree_slack
     assert len(view.neighbors) == OVERLAY.degree + OVERLAY.degree_slack
+
+
+# ------------------------------------------------------------------------------------- urgent is the asker's own word
+
+
+def a_full_subject(count=8):
+    """Above the mesh, with as many neighbors as it accepts, most of its own choice.  Returns their links too."""
+    subject = Subject(NodeConfig(overlay=OverlayConfig(mesh_peers_max=4)))
+    others = [Stranger(number) for number in range(1, count + 1)]
+    numbers = {stranger.name: subject.befriend(stranger) for stranger in others}
+    return subject, others, numbers
+
+
+def test_whomever_i_exchanged_stays_away_for_a_while_even_if_it_is_urgent():
+    subject, others, numbers = a_full_subject()
+    newcomer = Stranger(20)
+    subject.hears(subject.link(newcomer), URGENT)
+    (gone,) = {other.name for other in others} - subject.neighbors
+    assert sends(subject.hears(numbers[gone], URGENT), Neighbor) == [DECLINE]
+    subject.wait(5)
+    assert sends(subject.hears(numbers[gone], URGENT), Neighbor) == [DECLINE]
+    subject.wait(6)
+    assert sends(subject.hears(numbers[gone], URGENT), Neighbor) == [AGREE]
+
+
+def test_whoever_let_me_go_may_have_me_back_at_once():
+    subject, stranger = Subject(), Stranger(1)
+    number = subject.befriend(stranger)
+    subject.hears(number, Disconnect(reason="bye"))
+    assert sends(subject.hears(number, URGENT), Neighbor) == [AGREE]
+
+
+def test_an_urgency_that_the_directory_contradicts_is_not_believed():
+    subject, others, _ = a_full_subject()
+    asker, friend = Stranger(20), Stranger(21)
+    number = subject.link(asker)
+    subject.hears(number, Records(envelopes=(
+        asker.record(neighbors=(bytes(friend.name),)), friend.record(neighbors=(bytes(asker.name),)))))    # fmt: skip
+    assert sends(subject.hears(number, URGENT), Neighbor) == [DECLINE]
+    subject.hears(number, Records(envelopes=(friend.record(),)))
+    assert sends(subject.hears(number, URGENT), Neighbor) == [AGREE], "that friend is gone"
+    assert len(subject.neighbors) == len(others)
+
+
+def test_whoever_stands_alone_says_so_in_its_record_before_it_asks():
+    subject, lost, other = Subject(), Stranger(1), Stranger(2)
+    number = subject.befriend(lost)
+    subject.wait(5)
+    subject.handle(ev.LinkDown(number, "gone"))
+    subject.link(other)
+    said = [type(message) for message in sends(subject.wait(1), Records | Neighbor)]
+    assert said == [Records, Neighbor]
+    assert subject.peer.membership.directory.records[subject.peer.me].document.neighbors == ()
 
 
 # ---------------------------------------------------------------------------------------- asks that cross or come late

@@ -58,6 +58,7 @@ def _membership(machine: Machine, membership: Membership) -> Iterator[str]:
     yield from _over("neighbors", len(view.neighbors), len(view.named) if view.named is not None else view_max)
     yield from _over("peers asked", len(view._asked), everyone)
     yield from _over("peers that declined", len(view._declined), everyone)
+    yield from _over("peers let go", len(view._let_go), everyone)
     yield from _over("links_max", len(links.by_peer), limits.links_max)
     yield from _over("records", len(membership.directory.records), min(limits.directory_records_max, everyone))
     yield from _over("peers to dial", len(dialer._peers), everyone)
@@ -65,6 +66,8 @@ def _membership(machine: Machine, membership: Membership) -> Iterator[str]:
     for target in dialer._peers.values():
         yield from _over("addresses of a peer", len(target.hosts), _HOSTS_MAX)
     yield from _over("directory_records_max of manners", len(links.manners), limits.directory_records_max)
+    yield from _over("proofs", len(membership.proofs.liars), everyone)
+    yield from _over("links to be told of proofs", len(membership.proofs._queues), len(links.by_peer))
     for record in links.manners.values():
         yield from _over("complaints told", len(record.told), _TOLD_MAX)
 
