@@ -35,6 +35,7 @@ def run(
     from gossipfl.scenario import library, progress, spec
     from gossipfl.scenario.processes.launch import environment
     from gossipfl.scenario.report import summary
+    from gossipfl.scenario.report.build import PAGE_FILE
     from gossipfl.scenario.run import run as run_scenario
 
     os.environ.update(environment(os.environ))    # what is measured here runs as in the daemons
@@ -50,7 +51,7 @@ def run(
     except KeyboardInterrupt:
         typer.echo(f"interrupted; every peer is stopped, and what they wrote is in {out}", err=True)
         raise
-    typer.echo(json.dumps(report) if as_json else summary.text(report, out))
+    typer.echo(json.dumps(report) if as_json else summary.text(report, out, out / PAGE_FILE))
     sys.exit(1 if report["missed"] else 0)
 
 
@@ -97,14 +98,12 @@ def report(
 
     found = read(directory)
     other = None if against is None else (against.resolve().name, read(against))
+    default = PAGE_FILE if against is None else f"against-{against.resolve().name}.html"
+    page = html if html is not None else directory / default
     if html is not None or not as_json:
-        default = PAGE_FILE if against is None else f"against-{against.resolve().name}.html"
-        html = html if html is not None else directory / default
-        write_page(html, found, read_metrics(directory), other)
+        write_page(page, found, read_metrics(directory), other)
     if other is not None:
         compared = compare.compare(found, other[1], (str(directory), str(against)))
-        typer.echo(json.dumps(compared) if as_json else compare.text(compared))
+        typer.echo(json.dumps(compared) if as_json else f"{compare.text(compared)}\n  page      {page}")
     else:
-        typer.echo(json.dumps(found) if as_json else summary.text(found, directory))
-    if not as_json:
-        typer.echo(f"  page      {html}")
+        typer.echo(json.dumps(found) if as_json else summary.text(found, directory, page))

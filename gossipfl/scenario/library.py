@@ -37,10 +37,10 @@ def story(path: Path) -> str:
 
 
 def told(text: str) -> str:
-    """A file's first comment, which tells what happens in it and how it ends."""
+    """A file's first comment, which tells what happens in it and how it ends; its lines and their indents are kept."""
     lines = []
     for line in text.splitlines():
         if not line.startswith("#"):
             break
-        lines.append(line.lstrip("#").strip())
+        lines.append(line.removeprefix("#").removeprefix(" ").rstrip())
     return "\n".join(lines).strip()

@@ -25,6 +25,11 @@ def test_a_shipped_scenario_tells_its_story_and_promises_its_end(name):
     assert promise.accuracy_min is not None or promise.accuracy_mean is not None
 
 
+def test_a_story_keeps_its_lines_and_their_indents():
+    told = library.told("# A liar.\n#\n# Try, without it:  \n#   gossipfl run x\n#     --set 'liar=[]'\n\n# no story\n")
+    assert told == "A liar.\n\nTry, without it:\n  gossipfl run x\n    --set 'liar=[]'"
+
+
 def test_a_path_wins_over_a_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "quickstart.toml").write_text("# mine\n")

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -125,6 +126,27 @@ def test_the_end_is_told_at_a_glance(page, run):
     assert "Missed what it promised" in page
     assert "Three lie, some are cut off" in page
     assert "<code>peers.count=24</code>" in page
+
+
+def test_the_story_keeps_its_lines_and_its_commands_can_be_copied(page):
+    story = re.search(r'<div class="story">(.*?)</div>', page, re.S)[1]
+    _, second, command = re.findall(r"<(?:p|pre)>(.*?)</(?:p|pre)>", story, re.S)
+    assert second.splitlines()[1] == "Without any of it:"
+    assert unescape(command).split("\\\n") == [
+        "  gossipfl scenario run troubled --set 'liar=[]' ", "      --set 'churn=[]'"
+    ]                                                                                                  # fmt: skip
+
+
+def test_a_liars_own_model_lies_where_the_axis_says_it_does(run):
+    """It may be far below all that honest peers reach, alone or together."""
+    report, lines = run
+    peers = [one if one["honest"] else one | {"accuracy": 0.05} for one in report["per_peer"]]
+    told = render(report | {"per_peer": peers}, lines)
+    (drawn,) = re.findall(r'<div class="plot" id="peers".*?</figure>', told, re.S)
+    ticks = [float(text) for text in re.findall(r'<span style="bottom:[\d.]+%">([\d.]+)</span>', drawn)]
+    heights = {float(text) for text in re.findall(r'<i class="diamond"[^>]*bottom:([\d.]+)%', drawn)}
+    (height,) = heights
+    assert ticks[0] + height / 100 * (ticks[-1] - ticks[0]) == pytest.approx(0.05, abs=1e-3)
 
 
 def test_what_honest_peers_concluded_is_told_in_words_and_a_bar_for_each(page, run):

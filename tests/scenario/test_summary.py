@@ -16,7 +16,8 @@ VECTORS = [np.zeros(4, np.float32)] * 3
 def summary(final, alone, scenario=None, happenings=(), **changes):
     plan, outcomes = outcomes_of(scenario or a_scenario(), VECTORS, **changes)
     judged = Judged(size=4, final=dict(enumerate(final)), alone=dict(enumerate(alone)), of_mean_model=0.9)
-    return text(build(plan, a_run(outcomes, happenings), judged, wall_s=20.0), Path("runs/tiny"))
+    report = build(plan, a_run(outcomes, happenings), judged, wall_s=20.0)
+    return text(report, Path("runs/tiny"), Path("runs/tiny/report.html"))
 
 
 def test_it_says_what_learning_together_gained_and_who_was_worst():
@@ -24,6 +25,11 @@ def test_it_says_what_learning_together_gained_and_who_was_worst():
     assert "gained +0.3000" in said
     assert "peer 01 with 0.7000; alone it reaches 0.5000" in said
     assert "liar" not in said
+
+
+def test_it_names_the_folder_and_the_page_to_open():
+    said = summary([0.9, 0.7, 0.8], [0.4, 0.5, 0.6]).splitlines()
+    assert {"  files     runs/tiny", "  page      runs/tiny/report.html"} <= set(said)
 
 
 def test_a_liar_that_failed_and_one_that_succeeded_are_told_apart():

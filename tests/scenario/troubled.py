@@ -14,6 +14,9 @@ from gossipfl.scenario.plan import make
 SOURCE = """# Much goes wrong, and they learn all the same.
 #
 # Three lie, some are cut off for a third of the run, one is killed and comes back, one joins late and one is lost.
+# Without any of it:
+#   gossipfl scenario run troubled --set 'liar=[]' \\
+#       --set 'churn=[]'
 
 [scenario]
 name = "troubled"   # <script>alert("no")</script>

@@ -11,8 +11,8 @@ Report = dict[str, Any]
 _HAPPENINGS_MAX = 12
 
 
-def text(report: Report, out: Path) -> str:
-    """The summary of a report; `out` is where it and the logs lie."""
+def text(report: Report, out: Path, page: Path | None = None) -> str:
+    """The summary of a report; `out` is where it and the logs lie, `page` where it is drawn, if it is."""
     lines = [
         f"{report['scenario']} with seed {report['seed']}",
         f"  run       {report['peers']} peers, {report['rounds']} rounds, {report['rule']}, {report['codec']}",
@@ -26,6 +26,7 @@ def text(report: Report, out: Path) -> str:
         _cost(report),
         _time(report),
         f"  files     {out}",
+        *([f"  page      {page}"] if page is not None else []),
         *(f"  MISSED    {sentence}" for sentence in report["missed"]),
     ]
     return "\n".join(lines)

@@ -29,11 +29,12 @@ def learning(run: Run) -> str:
 
 def peers(run: Run) -> str:
     """What each peer reached alone and together."""
-    found = [peer for peer in run.report["per_peer"] if peer["honest"]]
-    known = [value for peer in found for value in (peer["alone"], peer["accuracy"]) if value is not None]
+    everybody = run.report["per_peer"]                        # the axis holds liars too: one at its edge would mislead
+    found = [peer for peer in everybody if peer["honest"]]
+    known = [value for peer in everybody for value in (peer["alone"], peer["accuracy"]) if value is not None]
     if not known:
         return ""
-    y, x = _accuracy_axis(known), counted(len(run.report["per_peer"]), centered=True, write=lambda n: f"{n:02d}")
+    y, x = _accuracy_axis(known), counted(len(everybody), centered=True, write=lambda n: f"{n:02d}")
     lines = [
         *(Line(pieces=[[(p["number"], p["alone"]), (p["number"], p["accuracy"])]], css="gain", peer=p["number"])
           for p in found if p["alone"] is not None and p["accuracy"] is not None),
@@ -142,17 +143,17 @@ def _others(run: Run, x: Axis, y: Axis) -> str:
     """Liars as diamonds where their own model ends, and crosses for who is missing."""
     drawn = []
     for peer in run.report["per_peer"]:
-        if not peer["honest"]:
-            height = 0.0 if peer["accuracy"] is None else y.share(peer["accuracy"])
-            drawn.append(_mark("diamond", peer["number"], x, height))
+        if not peer["honest"] and peer["accuracy"] is not None:
+            drawn.append(_mark("diamond", peer["number"], x, y.share(peer["accuracy"])))
         if peer["missing"]:
             drawn.append(_mark("cross", peer["number"], x, 0.0))
     return "".join(drawn)
 
 
 def _mark(css: str, peer: int, x: Axis, height: float) -> str:
-    at = f"left:{100 * x.share(peer):.2f}%;bottom:{100 * min(max(height, 0.0), 1.0):.1f}%"
+    at = f"left:{100 * x.share(peer):.2f}%;bottom:{100 * height:.1f}%"
     return f'<i class="{css}" data-peer="{peer}" style="{at}"></i>'
+
 
 def _shapes(run: Run) -> str:
     liars = "Diamonds are liars' own models. " if run.liars else ""

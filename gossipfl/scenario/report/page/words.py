@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import groupby
 from typing import Any
 
 from gossipfl.scenario import library
@@ -21,7 +22,6 @@ def head(report: Tables) -> str:
     """Name, verdict, story and how it was run."""
     file = report.get("file")
     story = library.told(file["text"]) if file else ""
-    told = "".join(f"<p>{escape(part)}</p>" for part in story.split("\n\n") if part)
     ran = [
         report["scenario"], f"{report['peers']} peers", f"{report['rounds']} rounds", report["rule"], report["codec"],
         f"{report['model']['name']} of {report['model']['size']:,} parameters", f"engine {report['engine']}",
@@ -30,8 +30,14 @@ def head(report: Tables) -> str:
     return (
         f"<h1>{escape(report.get('title') or report['scenario'])}</h1>"
         f'<p class="ran">{" · ".join(escape(part) for part in ran)}</p>{verdict(report)}'
-        f'<div class="story">{told}</div>'
+        f'<div class="story">{_story(story)}</div>'
     )
+
+
+def _story(text: str) -> str:
+    """Its lines as they are, so that a command can be copied; what is indented is code."""
+    blocks = groupby(text.splitlines(), lambda line: "pre" if line.startswith(" ") else "p" if line else "")
+    return "".join(f"<{tag}>{escape(chr(10).join(lines))}</{tag}>" for tag, lines in blocks if tag)
 
 
 def verdict(report: Tables) -> str:
