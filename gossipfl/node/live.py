@@ -7,11 +7,11 @@ comes about (node/daemon.py).  Whatever peers wrote is shown as plain text, neve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
+    from rich.console import Console, ConsoleOptions, Group
     from rich.table import Table
     from rich.text import Text
 
@@ -19,6 +19,7 @@ REFRESH_S = 1.0
 NEIGHBORS_SHOWN_MAX = 16
 EVENTS_SHOWN_MAX = 8
 SPARKS_MAX = 48                                  # rounds
+_SPARE = (("sent", "received"), ("strikes",), ("stale",))    # columns that a narrow screen goes without, in this order
 _SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -31,7 +32,7 @@ def render(view: dict[str, Any]) -> Group:
     title = f"gossipfl {status['short']} in {status['federation']}"
     return Group(
         Panel(_summary(status), title=_plain(title), title_align="left"),
-        _neighbors_table(view["peers"]),
+        _Neighbors(view["peers"]),
         _plain("\n".join(view.get("events", [])[-EVENTS_SHOWN_MAX:])),
     )
 
@@ -85,14 +86,14 @@ def _facts(status: dict[str, Any]) -> list[tuple[str, str]]:
     outcomes = ", ".join(f"{updates.get(key, 0)} {key}" for key in ("expected", "heard", "late", "refused"))
     lag = (status.get("loop_lag_ms") or {}).get("p99")
     return [
-        ("training", f"{status.get('model', '-')}, rule {status.get('rule', '-')}, codec {status.get('codec', '-')}"),
+        ("training", f"{status.get('model', '-')}, rule {status.get('rule', '-')}"),
         ("round", f"{status.get('round', '-')} of {rounds or 'endless'}, {status.get('phase', '-')}"),
         ("accuracy", f"{_percent(status.get('accuracy'))}  {sparkline(status.get('history', [])[-SPARKS_MAX:])}"),
         ("updates", outcomes),
         *_unmixed(status),
         *_promise(status),
         ("verdicts", _verdicts(status)),
-        ("peers", f"{status.get('neighbors', 0)} neighbors, {status.get('links', 0)} links, "
+        ("peers", f"{_counted(status, 'neighbor')}, {_counted(status, 'link')}, "
                   f"{status.get('known_peers', 0)} in the directory"),
         ("traffic", f"{amount(status.get('bytes_sent'))} sent, {amount(status.get('bytes_received'))} received"),
         ("machine", f"{_number(status.get('rss_mb'), 'MB')} resident, loop lag {_number(lag, 'ms')} (p99)"),
@@ -126,24 +127,37 @@ def _verdicts(status: dict[str, Any]) -> str:
     return counts if alone is None else f"{counts}; gain over my twin alone {100 * alone['gain']:+.1f} %"
 
 
-def _neighbors_table(peers: list[dict[str, Any]]) -> Table:
-    """Neighbors first, then other links; a peer known only from the directory is counted, not shown."""
-    from rich.table import Table
+class _Neighbors:
+    """The table of peers, with as many columns as the screen is wide.
 
-    table = Table(title_justify="left")
-    for column in ("peer", "state", "round", "stale", "sent", "received", "strikes", "verdict", "trust"):
-        table.add_column(column, justify="left" if column in ("peer", "state", "verdict") else "right")
-    shown = sorted((p for p in peers if p["neighbor"] or p["linked"] or p["banned"]), key=_order)
-    for peer in shown[:NEIGHBORS_SHOWN_MAX]:
-        cells = (
-            peer["short"], _state(peer), _number(peer.get("round")), _number(peer.get("staleness_rounds")),
-            amount(peer.get("bytes_sent")), amount(peer.get("bytes_received")), _number(peer.get("strikes")),
-            _verdict(peer.get("verdict")), _share(peer.get("trust")),
-        )
-        table.add_row(*map(_plain, cells))
-    if len(shown) > NEIGHBORS_SHOWN_MAX:
-        table.caption = f"and {len(shown) - NEIGHBORS_SHOWN_MAX} more"
-    return table
+    Neighbors first, then other links; a peer known only from the directory is counted, not shown.
+    """
+
+    def __init__(self, peers: list[dict[str, Any]]) -> None:
+        self._shown = sorted((p for p in peers if p["neighbor"] or p["linked"] or p["banned"]), key=_order)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        table, unbounded = self._table(()), options.update_width(10_000)
+        for count in range(1, len(_SPARE) + 1):
+            if console.measure(table, options=unbounded).maximum <= options.max_width:
+                break
+            table = self._table(sum(_SPARE[:count], ()))
+        yield table
+
+    def _table(self, without: tuple[str, ...]) -> Table:
+        from rich.table import Table
+
+        table = Table(title_justify="left")
+        columns = {name: cell for name, cell in _COLUMNS.items() if name not in without}
+        for name in columns:
+            is_wordy = name in ("state", "verdict")
+            justify: Literal["left", "right"] = "left" if is_wordy or name == "peer" else "right"
+            table.add_column(name, justify=justify, no_wrap=not is_wordy)
+        for peer in self._shown[:NEIGHBORS_SHOWN_MAX]:
+            table.add_row(*(_plain(cell(peer)) for cell in columns.values()))
+        if len(self._shown) > NEIGHBORS_SHOWN_MAX:
+            table.caption = f"and {len(self._shown) - NEIGHBORS_SHOWN_MAX} more"
+        return table
 
 
 def _order(peer: dict[str, Any]) -> tuple[bool, bool, str]:
@@ -166,6 +180,11 @@ def _verdict(verdict: dict[str, Any] | None) -> str:
     return f"clipped to {verdict['kept']:.2f}" if standing == "clipped" else standing
 
 
+def _counted(status: dict[str, Any], name: str) -> str:
+    count = status.get(f"{name}s", 0)
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+
+
 def _share(share: float | None) -> str:
     return "-" if share is None else f"{share:.2f}"
 
@@ -184,3 +203,16 @@ def _plain(text: str) -> Text:
     from rich.text import Text
 
     return Text("".join(character if character.isprintable() or character == "\n" else "?" for character in text))
+
+
+_COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "peer": lambda peer: str(peer["short"]),
+    "state": _state,
+    "round": lambda peer: _number(peer.get("round")),
+    "stale": lambda peer: _number(peer.get("staleness_rounds")),
+    "sent": lambda peer: amount(peer.get("bytes_sent")),
+    "received": lambda peer: amount(peer.get("bytes_received")),
+    "strikes": lambda peer: _number(peer.get("strikes")),
+    "verdict": lambda peer: _verdict(peer.get("verdict")),
+    "trust": lambda peer: _share(peer.get("trust")),
+}

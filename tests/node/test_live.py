@@ -65,6 +65,32 @@ def test_a_node_that_mixes_nothing_does_not_look_healthy():
     assert "not mixed" not in drawn(a_view(status={"unmixed": {"rounds": 0, "because": None}}))
 
 
+def headings(screen):
+    (line,) = [line for line in screen.splitlines() if "┃" in line]
+    return [word.strip() for word in line.strip("┃").split("┃")]
+
+
+@pytest.mark.parametrize(("width", "missing"), [
+    (140, []), (100, ["sent", "received"]), (80, ["sent", "received", "strikes"]),
+    (66, ["sent", "received", "strikes", "stale"]), (60, ["sent", "received", "strikes", "stale"]),
+])  # fmt: skip
+def test_a_narrow_screen_has_fewer_columns_and_no_word_of_them_is_cut(width, missing):
+    clipped = {"standing": "clipped", "kept": 0.31, "distance": 2.0, "cause": "", "reason": ""}
+    screen = drawn(a_view(peers=[a_peer("8a88e3dd", verdict=clipped, trust=0.875, dialed_by_me=True)]), width)
+    everything = ["peer", "state", "round", "stale", "sent", "received", "strikes", "verdict", "trust"]
+    assert headings(screen) == [name for name in everything if name not in missing]
+    (row,) = [line for line in screen.splitlines() if "│ 8a88e3dd" in line]
+    assert "0.88" in row
+    assert "…" not in screen
+
+
+def test_the_codec_is_named_once_and_one_is_not_many():
+    told = {"model": "mlp 64-64-10, codec int8, seed 0", "codec": "int8", "neighbors": 1, "links": 1}
+    screen = drawn(a_view(status=told))
+    assert screen.count("codec") == 1
+    assert "1 neighbor, 1 link, 9 in the directory" in screen
+
+
 def test_a_node_that_has_just_started_has_dashes_where_it_knows_nothing():
     nothing = {"accuracy": None, "rounds": 0, "history": [], "loop_lag_ms": None, "updates": None, "rss_mb": None}
     screen = drawn(a_view(status=nothing, peers=[a_peer("00000001", round=None, staleness_rounds=None)], events=[]))
