@@ -8,6 +8,7 @@ import sys
 import time
 from importlib import import_module
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -30,11 +31,11 @@ def run(*words):
     return process.returncode, out, errors
 
 
-def reporter(study):
-    """The function that tells the lines of a study, taken from the tool itself."""
+def studied(name):
+    """A module of the studies, taken from the tool itself."""
     sys.path.insert(0, str(TOOL.parent))
     try:
-        return import_module(f"studies.{study}").report
+        return import_module(f"studies.{name}")
     finally:
         sys.path.remove(str(TOOL.parent))
 
@@ -72,7 +73,7 @@ def test_a_study_that_learns_runs_to_its_table(study, tmp_path):
     assert "mean" in out
     told = {row["hash"]: row for row in rows(table)}
     for row in told.values():
-        assert "|" in reporter(study)([row]), "what was measured in part cannot be told"
+        assert "|" in studied(study).report([row]), "what was measured in part cannot be told"
 
 
 def test_a_grid_draws_a_picture_per_attack_and_tells_what_it_refused(tmp_path):
@@ -86,7 +87,24 @@ def test_a_grid_draws_a_picture_per_attack_and_tells_what_it_refused(tmp_path):
     pictures = sorted(path.name for path in tmp_path.glob("*.svg"))
     assert pictures == ["grid_none.svg", "grid_sign_flip.svg"]
     assert "stroke-width='3'" in (tmp_path / "grid_sign_flip.svg").read_text(), "the worst case has a frame"
-    assert "| krum |" in out
+    told = [line.split(" | ") for line in out.splitlines()]
+    (krum,), (mean,) = ([line[1:] for line in told if line[0] == f"| {rule}"] for rule in ("krum", "mean"))
+    assert all(", refused 1 of 2" in cell for cell in krum)
+    assert not any("refused" in cell for cell in mean)
+    assert "Refused: in so many circumstances" in out
+
+
+@pytest.mark.parametrize("across", [["ring"], ["random_regular greedy b=1 dirichlet"] * 2])
+def test_no_word_of_a_heat_map_is_cut_off_by_its_edge(across):
+    down = ["mean", "norm_clipping+centered_clipping"]
+    values = {(row, column): 0.5 for row in down for column in across}
+    picture = ElementTree.fromstring(studied("heat").picture("Accuracy under alie", down, across, values))
+    for word in picture.iter("{http://www.w3.org/2000/svg}text"):
+        x, length = float(word.get("x")), 6.8 * len(word.text)            # 6.8: of a letter of DejaVu Sans
+        begin = x - {"start": 0, "middle": length / 2, "end": length}[word.get("text-anchor", "start")]
+        assert begin >= 0, word.text
+        assert begin + length <= float(picture.get("width")), word.text
+        assert float(word.get("y")) < float(picture.get("height")), word.text
 
 
 def test_what_is_measured_is_not_measured_again_and_half_a_line_is(tmp_path):

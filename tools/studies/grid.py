@@ -42,6 +42,10 @@ SINGLE: dict[str, Any] = {
     "degree": 6,
 }  # fmt: skip
 LEAST = {"peers": 2, "b": 0, "seeds": 0, "rounds": 1, "steps": 0, "degree": 1, "rate": 0}     # 0 steps: a whole epoch
+_REFUSED = (
+    "Refused: in so many circumstances the worst connected peer has too few neighbors for the rule's promise, and "
+    "nothing was measured.  The figure beside it is the worst of the others, which may be the easier ones."
+)
 QUICK = {"rules": ("mean", "cs_plus", "krum"), "attacks": ("none", "sign_flip"), "graphs": ("full", "ring"),
          "placements": ("random",), "b": (1,), "splits": ("iid",)}    # fmt: skip
 
@@ -92,14 +96,16 @@ def run(cell: Settings) -> dict[str, Value]:
 
 
 def report(rows: Sequence[Row]) -> str:
-    """Per rule and attack the worst case over everything else, of the mean over seeds."""
-    worst = _worst(rows)
+    """Per rule and attack the worst case over everything else, of the mean over seeds, and where it was refused."""
+    found = _cases(rows)
     attacks = list(dict.fromkeys(row["attack"] for row in rows))
     lines = ["| rule | " + " | ".join(attacks) + " |", "| --- " * (1 + len(attacks)) + "|"]
     for rule in dict.fromkeys(row["rule"] for row in rows):
-        told = [table.percent(worst[rule, attack]) if (rule, attack) in worst else "refused" for attack in attacks]
+        told = [_worst(found[rule, attack]) if (rule, attack) in found else "" for attack in attacks]
         lines.append(f"| {rule} | " + " | ".join(told) + " |")
-    return "Accuracy of honest peers in percent, in the worst circumstances of the grid:\n\n" + "\n".join(lines)
+    head = "Accuracy of honest peers in percent, in the worst circumstances of the grid:\n\n"
+    is_refused = any(math.isnan(case) for cases in found.values() for case in cases)
+    return head + "\n".join(lines) + (f"\n\n{_REFUSED}" if is_refused else "")
 
 
 def pictures(rows: Sequence[Row]) -> dict[str, str]:
@@ -124,12 +130,20 @@ def _means(rows: Sequence[Row]) -> dict[tuple[str, str, str], float]:
     return {key: fmean(values) for key, values in seeds.items()}
 
 
-def _worst(rows: Sequence[Row]) -> dict[tuple[str, str], float]:
-    worst: dict[tuple[str, str], float] = {}
+def _cases(rows: Sequence[Row]) -> dict[tuple[str, str], list[float]]:
+    """(rule, attack) -> accuracy in all circumstances that were measured, nan where the rule was refused."""
+    cases: dict[tuple[str, str], list[float]] = {}
     for (rule, attack, _), value in _means(rows).items():
-        if not math.isnan(value):
-            worst[rule, attack] = min(value, worst.get((rule, attack), 1.0))
-    return worst
+        cases.setdefault((rule, attack), []).append(value)
+    return cases
+
+
+def _worst(cases: Sequence[float]) -> str:
+    measured = [case for case in cases if not math.isnan(case)]
+    refused = len(cases) - len(measured)
+    if not measured:
+        return "refused"
+    return table.percent(min(measured)) + (f", refused {refused} of {len(cases)}" if refused else "")
 
 
 def _where(row: Row) -> str:
