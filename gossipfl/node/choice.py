@@ -42,7 +42,7 @@ LEAST_SHARE = 0.1                                        # tau is at least so mu
                                                          # He et al. 2022 take 1 for a net that begins with length 9
 BUDGET_PEERS_MAX = 2000                                  # of larger graphs no certificate is computed
 _GROWTH_MAX = 2.0                                        # guess; a later round counts no more than twice those before
-_CERTIFIES = {"cs_plus": "certified_in_use", "nna": "certified_in_use_nna"}
+CERTIFIES = {"cs_plus": "certified_in_use", "nna": "certified_in_use_nna"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,24 +54,26 @@ class Choice:
     standing: Standing
     why: str                                             # one sentence with the numbers
     carried: Budgets | None = None                       # what the graph can carry; None where it is not known
+    left_out: int = 0                                    # peers to whom nothing is promised
 
 
 def choose(
     n: int, edges: Sequence[Edge], byzantine_max: int, *, rule: str = AUTO, pre: Sequence[str] = (),
-    carried: Budgets | None = None,
+    carried: Budgets | None = None, outside: Sequence[int] | None = None,
 ) -> Choice:  # fmt: skip
     """The rule for peers 0 to n - 1 that average over `edges`, up to `byzantine_max` of them lying, and its standing.
 
     A rule that is named is never replaced, only told what it is worth here.  `carried` is budgets(n, edges), where the
     caller knows it already; it takes milliseconds for 10 peers, a tenth of a second for 64 and seconds for 2,000.
+    `outside` are neighbors of each peer of whom nothing is said here.
     """
     if byzantine_max == 0:
         is_auto = rule == AUTO
         return Choice(rule="mean" if is_auto else rule, pre=() if is_auto else tuple(pre), standing="honest",
                       why=_HONEST, carried=carried)  # fmt: skip
     if carried is None and n > BUDGET_PEERS_MAX:
-        return _unjudged(n, rule, tuple(pre))
-    case = _Case(n, len(edges) == n * (n - 1) // 2, byzantine_max, carried or budgets(n, edges))
+        return unjudged(f"a certificate is computed for up to {BUDGET_PEERS_MAX} peers, and here are {n}", rule, pre)
+    case = _Case(n, len(edges) == n * (n - 1) // 2, byzantine_max, carried or budgets(n, edges, outside=outside))
     return case.chosen() if rule == AUTO else case.told(rule, tuple(pre))
 
 
@@ -105,7 +107,7 @@ class _Case(NamedTuple):
         return self._limited("clipping", (), _RADIUS)
 
     def told(self, rule: str, pre: tuple[str, ...]) -> Choice:
-        promise = _CERTIFIES.get(rule) if not pre else None
+        promise = CERTIFIES.get(rule) if not pre else None
         certified: int = getattr(self.carried, promise) if promise else 0
         if certified >= self.b:
             return self._choice(rule, pre, "certified", self._certified(rule))
@@ -169,12 +171,10 @@ _RADIUS = "a neighbor moves a peer no farther than its weight times a radius tha
 _UNBOUNDED = "a mean follows a single liar anywhere"
 
 
-def _unjudged(n: int, rule: str, pre: tuple[str, ...]) -> Choice:
-    named = ("clipping", ()) if rule == AUTO else (rule, pre)
-    return Choice(
-        rule=named[0], pre=named[1], standing="damage-limited",
-        why=f"damage-limited: a certificate is computed for up to {BUDGET_PEERS_MAX} peers, and here are {n}",
-    )  # fmt: skip
+def unjudged(why: str, rule: str, pre: Sequence[str]) -> Choice:
+    """Without figures."""
+    named = ("clipping", ()) if rule == AUTO else (rule, tuple(pre))
+    return Choice(rule=named[0], pre=named[1], standing="damage-limited", why=f"damage-limited: {why}")
 
 
 def _liars(count: int) -> str:

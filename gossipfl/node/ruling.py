@@ -20,6 +20,8 @@ from gossipfl.config import AggregationConfig, NodeConfig
 from gossipfl.errors import ConfigError, TooFewPeers
 from gossipfl.node.choice import (
     AUTO,
+    BUDGET_PEERS_MAX,
+    CERTIFIES,
     LEAST_SHARE,
     MEASURED,
     Choice,
@@ -27,12 +29,15 @@ from gossipfl.node.choice import (
     check_auto,
     choose,
     in_force,
+    unjudged,
 )
-from gossipfl.node.survey import Graph, without_outskirts
+from gossipfl.node.survey import Core, Graph, cores, may_carry
+from gossipfl.overlay.budget import CS_PLUS, NNA
 
 _FALLBACK = "clipping"                           # of auto, where nothing better can be had
 _MEASURING = ("clipping", "balance", "fltrust")  # rules of a length in the units of parameters, or of my own update
 _FIXED = ("centered_clipping", "norm_clipping")  # what clips by a length that nobody measures
+_ASKED_MAX = 128                                 # larger graphs take seconds, so a glance at them comes first
 _RADIUS = "radius"                               # its tensor in a checkpoint
 
 
@@ -75,6 +80,7 @@ class Ruling:
     def __init__(self, options: NodeConfig) -> None:
         asked, training = options.aggregation, options.training
         self.asked = asked
+        self._wired = options.overlay.kind == "static"   # people have said who averages with whom
         # Until the graph is seen: what needs none.
         self.rules = in_force(asked, "clipping" if asked.byzantine_max else "mean")
         self.choice: Choice | None = None                # None: nobody has asked the graph yet
@@ -141,17 +147,25 @@ class Ruling:
         return found
 
     def _choice(self, graph: Graph) -> Choice:
-        """What choice.py says of the graph, or of nearly all of it where that is better for nearly all."""
+        """What choice.py says of the graph, or of a core of it where that is better for all who are in it."""
+        asked, whole = self.asked, None
+        if asked.byzantine_max and asked.rule in (AUTO, *CERTIFIES):
+            few = asked.byzantine_max * (NNA if asked.rule == "nna" else CS_PLUS)
+            for core in cores(graph, asked.byzantine_max, few=few, wired=self._wired):
+                if core.n > _ASKED_MAX and (core.n > BUDGET_PEERS_MAX or not may_carry(core, few)):
+                    continue
+                found = self._choose(core, core.outside)
+                if found.standing == "certified" or found.rule not in (_FALLBACK, asked.rule):
+                    return _of_core(found, core, asked.byzantine_max)
+                whole = whole or (None if core.left_out else found)
+        if asked.byzantine_max and whole is None and _ASKED_MAX < graph.n <= BUDGET_PEERS_MAX:
+            why = f"no certificate was found for me in this graph of {graph.n} peers; topology audit has its figures"
+            return unjudged(why, asked.rule, asked.pre)
+        return whole or self._choose(graph)
+
+    def _choose(self, part: Graph | Core, outside: Sequence[int] | None = None) -> Choice:
         asked = self.asked
-        found = choose(graph.n, graph.edges, asked.byzantine_max, rule=asked.rule, pre=asked.pre)
-        if asked.rule != AUTO or found.rule != _FALLBACK:
-            return found
-        for inner in without_outskirts(graph, asked.byzantine_max):
-            better = choose(inner.n, inner.edges, asked.byzantine_max)
-            if better.rule != _FALLBACK:
-                left = f"nothing is promised to {graph.n - inner.n} more that hang on by few edges"
-                return replace(better, why=f"{better.why}; {left}")
-        return found
+        return choose(part.n, part.edges, asked.byzantine_max, rule=asked.rule, pre=asked.pre, outside=outside)
 
     def told(self) -> dict[str, Any]:
         """For the status page."""
@@ -176,8 +190,20 @@ class Ruling:
 
 def sentence(choice: Choice) -> str:
     """The line of the log: loud where less is promised than was asked for."""
-    mark = "=" if choice.standing in ("honest", "certified") else "!"
+    mark = "=" if choice.standing in ("honest", "certified") and not choice.left_out else "!"
     return f"{mark} rule: {' + '.join([*choice.pre, choice.rule])}; {choice.why}"
+
+
+def _of_core(found: Choice, core: Core, b: int) -> Choice:
+    """What is promised to whom."""
+    if not core.left_out:
+        return found
+    some = f"{core.left_out} more that hang{'s' if core.left_out == 1 else ''} on by few edges"
+    why = f"{found.why}; nothing is promised to {some}: to their neighbors they count as liars"
+    if core.overrun:
+        have = "1 peer that has" if core.overrun == 1 else f"{core.overrun} peers that have"
+        why += f", and so {'does' if core.overrun == 1 else 'do'} {have} more than {b} such neighbors"
+    return replace(found, why=why, left_out=core.left_out)
 
 
 def _key(choice: Choice) -> tuple[str, tuple[str, ...], str]:

@@ -49,10 +49,13 @@ class Budgets:
     liars_at: tuple[int, ...]                            # the worst place that was found for certified_budget + 1 liars
 
 
-def budgets(n: int, graph: Sequence[Edge], low: Lowest | None = None) -> Budgets:
+def budgets(
+    n: int, graph: Sequence[Edge], low: Lowest | None = None, outside: Sequence[int] | None = None
+) -> Budgets:
     """All of these figures.  64 peers take some tenths of a second, 2,000 a few seconds.
 
-    `low` is the bottom of the graph's spectrum, where the caller knows it already.
+    `low` is the bottom of the graph's spectrum, where the caller knows it already; `outside` are neighbors of each peer
+    that are not in this graph, but in its weights.
     """
     if n < 2:
         return Budgets(mu=None, mu_after=(), certified_budget=0, certified_budget_nna=0, certified_in_use=0,
@@ -60,8 +63,8 @@ def budgets(n: int, graph: Sequence[Edge], low: Lowest | None = None) -> Budgets
                        liars_at=())  # fmt: skip
     search = Search(n, graph, low)
     certified, certified_nna = _largest(search, CS_PLUS), _largest(search, NNA)
-    alike = not certified or is_regular(n, graph)
-    in_use = search if alike else Search(n, graph, weights=weights_in_use(n, graph))
+    alike = not certified or (is_regular(n, graph) and not any(outside or ()))
+    in_use = search if alike else Search(n, graph, weights=weights_in_use(n, graph, outside))
     certified_in_use = certified if alike else min(certified, _largest(in_use, CS_PLUS))
     mu_after = _listed(search, min(certified + 1, LISTED_MAX), LISTED_MAX)
     return Budgets(
@@ -104,9 +107,10 @@ def is_regular(n: int, graph: Sequence[Edge]) -> bool:
     return len(set(map(len, neighbors_of(n, graph)))) <= 1
 
 
-def weights_in_use(n: int, graph: Sequence[Edge]) -> list[float]:
+def weights_in_use(n: int, graph: Sequence[Edge], outside: Sequence[int] | None = None) -> list[float]:
     """Of each edge its Metropolis weight over the largest that a peer of the least degree gives anybody, 0..1."""
-    degrees = [len(near) for near in neighbors_of(n, graph)]
+    more = outside or [0] * n
+    degrees = [len(near) + more[peer] for peer, near in enumerate(neighbors_of(n, graph))]
     return [(1 + min(degrees)) / (1 + max(degrees[i], degrees[j])) for i, j in graph]
 
 

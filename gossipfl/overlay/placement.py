@@ -50,7 +50,7 @@ class Search:
         """`low` is the bottom of the graph's spectrum, where the caller knows it already; `weights` are 0..1."""
         self.n = n
         self._whole = laplacian(n, graph, weights)
-        self._is_complete = 2 * len(graph) == n * (n - 1)
+        self._is_complete = weights is None and 2 * len(graph) == n * (n - 1)
         self._low = low or lowest(self._whole)
         self.mu = self._low.mu
         self._found = {0: Placement(self.mu, (), True)}

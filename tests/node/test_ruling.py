@@ -9,7 +9,7 @@ from gossipfl import federation
 from gossipfl.config import AggregationConfig, ModelConfig, NodeConfig, OverlayConfig, RoundConfig
 from gossipfl.errors import ConfigError
 from gossipfl.node.ruling import Ruling, check, sentence
-from gossipfl.node.survey import Graph, joined_to, without_outskirts
+from gossipfl.node.survey import Graph
 from gossipfl.node.worker import Worker
 from gossipfl.overlay import edges
 from gossipfl.protocol.events import Contribution, Mix
@@ -63,20 +63,60 @@ def test_a_liar_that_hangs_on_by_one_edge_takes_the_better_rule_from_nobody_but_
     assert a_ruling(byzantine_max=b).consider(hung._replace(me=9)).rule == "clipping", "what can be had by an edge"
 
 
-def test_no_more_are_left_out_than_may_lie_and_never_who_has_neighbors_enough():
-    two = Graph(10, (*edges("full", 8), (0, 8), (0, 9)), me=3)
-    assert [inner.n for inner in without_outskirts(two, 1)] == [9]
-    assert [inner.n for inner in without_outskirts(two, 2)] == [9, 8]
-    assert list(without_outskirts(FULL, 1)) == []
-    assert list(without_outskirts(RING, 1)) == [], "the first of the equal is me"
-    assert a_ruling(byzantine_max=1).consider(two).rule == "clipping"
+TWENTY = edges("full", 20)
 
 
-def test_strangers_that_know_only_each_other_are_no_part_of_my_graph():
-    me, near, far, farther = (bytes([n]) for n in range(4))
-    assert joined_to(me, [(me, near), (far, farther)]) == Graph(2, ((0, 1),), 0)
-    assert joined_to(farther, [(me, near), (far, farther)]) == Graph(2, ((0, 1),), 1)
-    assert joined_to(farther, [(me, near)]) == Graph(1, (), 0)
+@pytest.mark.parametrize(("b", "at"), [(1, [19, 19]), (3, [19] * 4), (1, list(range(1, 20)))])
+def test_keys_that_hang_on_take_the_certificate_from_nobody_and_are_told_of_loudly(b, at):
+    hung = Graph(20 + len(at), (*TWENTY, *((peer, 20 + i) for i, peer in enumerate(at))))
+    choice = a_ruling(byzantine_max=b).consider(hung)
+    assert (choice.rule, choice.standing, choice.left_out) == ("cs_plus", "certified", len(at))
+    assert f"among the 20 peers they sit (placed worst, they leave mu = {20 - b} against {4 * b})" in choice.why
+    assert f"; nothing is promised to {len(at)} more that hang on by few edges: to their neighbors they" in choice.why
+    assert choice.why.endswith(f"and so does 1 peer that has more than {b} such neighbors") == (len(set(at)) == 1)
+    assert sentence(choice).startswith("! rule: cs_plus; certified: ")
+
+
+def test_who_has_more_that_hang_on_than_may_lie_loses_the_promise_alone():
+    hung = Graph(22, (*TWENTY, (19, 20), (19, 21)), me=19)
+    assert a_ruling(byzantine_max=1).consider(hung).rule == "clipping"
+    assert a_ruling(byzantine_max=1).consider(hung._replace(me=0)).standing == "certified"
+
+
+def test_weights_are_those_that_peers_use_and_who_hangs_on_is_in_them():
+    """Eleven leave mu = 9 against 8; where all but me have two more neighbors, edges weigh 11 / 13, and that is 7.6."""
+    eleven = edges("full", 11)
+    for each, standing in ((1, "certified"), (2, "damage-limited")):
+        leaves = [(1 + i % 10, 11 + i) for i in range(10 * each)]
+        choice = a_ruling(byzantine_max=2).consider(Graph(11 + len(leaves), tuple(sorted((*eleven, *leaves)))))
+        assert (choice.standing, choice.left_out) == (standing, len(leaves))
+
+
+def test_a_crowd_of_keys_behind_a_liar_is_left_out_unless_people_have_wired_the_graph():
+    crowd = [(20 + min(i, (i + d) % 400), 20 + max(i, (i + d) % 400)) for i in range(400) for d in (1, 2, 3)]
+    hung = Graph(420, (*TWENTY, (19, 20), *crowd))
+    choice = a_ruling(byzantine_max=1).consider(hung)
+    assert (choice.rule, choice.standing, choice.left_out) == ("cs_plus", "certified", 400)
+    asked = AggregationConfig(rule="auto", byzantine_max=1)
+    wired = NodeConfig(aggregation=asked, overlay=OverlayConfig(kind="static"))
+    assert Ruling(wired).consider(hung).rule == "clipping"
+    assert Ruling(wired).consider(Graph(20, tuple(edges("dumbbell", 20)))).rule == "clipping"
+
+
+def test_what_a_named_rule_is_worth_does_not_hang_on_a_few_keys_either():
+    hung = Graph(22, (*TWENTY, (19, 20), (19, 21)))
+    for rule in ("cs_plus", "nna"):
+        assert a_ruling(rule=rule, byzantine_max=1).consider(hung).standing == "certified"
+    assert a_ruling(rule="median", byzantine_max=1).consider(hung).standing == "impossible"
+
+
+def test_a_large_graph_that_carries_nothing_costs_no_figures():
+    ring = Graph(1900, tuple(edges("ring", 1900)))
+    choice = a_ruling(byzantine_max=1).consider(ring)
+    assert (choice.rule, choice.standing, choice.carried) == ("clipping", "damage-limited", None)
+    assert choice.why.startswith("damage-limited: no certificate was found for me in this graph of 1900 peers")
+    assert "up to 2000 peers, and here are 2001" in a_ruling(byzantine_max=1).consider(
+        Graph(2001, tuple(edges("ring", 2001)))).why                                                     # fmt: skip
 
 
 def test_a_named_rule_stays_and_is_told_what_it_is_worth():
