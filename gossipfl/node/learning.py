@@ -21,10 +21,11 @@ from gossipfl.learning.data import Shard
 from gossipfl.learning.learner import Learner, LearnerContext
 from gossipfl.node import checkpoint
 from gossipfl.node.choice import Choice
-from gossipfl.node.survey import Edges, joined_to
+from gossipfl.node.survey import around
 from gossipfl.node.twin import Twin, divide, own_part
 from gossipfl.node.worker import Outcome, Worker
 from gossipfl.protocol import events as ev
+from gossipfl.protocol.directory import Claims
 
 MakeLearner = Callable[[LearnerContext], Learner]
 MakeWorker = Callable[[Learner, Federation, NodeConfig, Twin | None], Worker]
@@ -71,9 +72,9 @@ class Workplace:
         number = worker.resume(*saved) if saved is not None else 0
         return worker, ev.Ready(worker.own.size, number, worker.own.state)
 
-    def mix(self, worker: Worker, effect: ev.Mix, edges: Edges | None) -> Mixed:
+    def mix(self, worker: Worker, effect: ev.Mix, claims: Claims | None) -> Mixed:
         """Mix, and prepare the checkpoint to be written while the next round already trains."""
-        choice = worker.ruling.consider(joined_to(self.me, edges)) if edges is not None else None
+        choice = worker.ruling.consider(around(self.me, claims)) if claims is not None else None
         outcome, told = worker.mix(effect), worker.ruling.told()
         options, done = self.options.round, effect.round + 1
         if done % max(options.checkpoint_every, 1) and not (options.rounds and done >= options.rounds):

@@ -232,8 +232,8 @@ class Node:
                 self._job("learning", lambda: self._the_worker.train(number), self._feed)
             case ev.Mix():
                 self._mixing = effect
-                edges = self._survey.edges(self.peer.membership.directory, self._loop.time())
-                self._job("learning", lambda: self._workplace.mix(self._the_worker, effect, edges), self._mixed)
+                claims = self._survey.claims(self.peer.membership.directory, self._loop.time())
+                self._job("learning", lambda: self._workplace.mix(self._the_worker, effect, claims), self._mixed)
             case ev.TakeSnapshot():
                 self._job("hashing", self._the_worker.take_snapshot, self._feed)
             case ev.Forget(peer):
@@ -354,6 +354,6 @@ class Node:
         host, port, peer = addresses.parse(text)
         self._feed(ev.Found(str(addresses.Address(host, port)), peer, insist))
 
-    def view(self) -> dict[str, Any]:
+    def view(self, *pages: str) -> dict[str, Any]:
         """What the status page and the live screen show."""
-        return view_of(self)
+        return view_of(self, *pages)

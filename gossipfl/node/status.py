@@ -45,8 +45,11 @@ class _Answer(NamedTuple):
 class StatusServer:
     """Serves `view` at a loopback `address` (host:port, port 0 = any free one)."""
 
-    def __init__(self, address: str, view: Callable[[], View], metrics: Metrics | None = None) -> None:
-        """Raises ConfigError for an address that other machines could reach."""
+    def __init__(self, address: str, view: Callable[..., View], metrics: Metrics | None = None) -> None:
+        """`view` of a page's name holds that page; one that is a function is yet to be worked out, in any thread.
+
+        Raises ConfigError for an address that other machines could reach.
+        """
         self._address = addresses.parse(address)
         if not addresses.is_loopback(self._address.host):
             raise ConfigError(f"{address} can be reached by other machines; use 127.0.0.1:0", "status")
@@ -110,13 +113,15 @@ class StatusServer:
             return _error("421 Misdirected Request", "ask for 127.0.0.1, [::1] or localhost")
         if method != "GET":
             return _error("405 Method Not Allowed", "only GET")
-        return self._page(path)
+        return await self._page(path)
 
-    def _page(self, path: str) -> _Answer:
+    async def _page(self, path: str) -> _Answer:
         if path in _PAGES:
-            return _Answer("200 OK", _JSON, msgspec.json.encode(self._view()[path[1:]]))
+            page = self._view(path[1:])[path[1:]]
+            made = asyncio.to_thread(lambda: msgspec.json.encode(page())) if callable(page) else None
+            return _Answer("200 OK", _JSON, await made if made is not None else msgspec.json.encode(page))
         if path == "/metrics":
-            return _Answer("200 OK", CONTENT_TYPE, self._metrics.render(self._view()["status"]))
+            return _Answer("200 OK", CONTENT_TYPE, self._metrics.render(self._view("status")["status"]))
         return _error("404 Not Found", "there are " + ", ".join((*_PAGES, "/metrics")))
 
 

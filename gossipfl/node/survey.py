@@ -19,10 +19,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from gossipfl.identity import PeerId
-from gossipfl.overlay.structure import Edge, components, neighbors_of
-from gossipfl.protocol.directory import Directory
-
-Edges = list[tuple[PeerId, PeerId]]
+from gossipfl.overlay.structure import Edge, neighbors_of, piece_of
+from gossipfl.protocol.directory import Claims, Directory, Edges
 
 _EVERY_S = 32.0                                  # guess; the graph is asked no more often than this ...
 _PARTS_MAX = 3                                   # guess; of the parts around me so many are looked at, smallest first
@@ -49,20 +47,34 @@ class Core(NamedTuple):
 
 
 class Survey:
-    """When to look at the graph again, and what is seen then.  In the event loop, so it only takes down the edges."""
+    """When to look at the graph again, and what is seen then.  In the event loop, so it only takes down the claims."""
 
     def __init__(self) -> None:
         self._due, self._pause_s = 0.0, _SOON_S
 
-    def edges(self, directory: Directory, now: float) -> Edges | None:
-        """Who averages with whom, as the directory knows it; None if that has been asked a while ago only."""
+    def claims(self, directory: Directory, now: float) -> Claims | None:
+        """Who says whom it averages with, as the directory knows it; None if that has been asked a while ago only."""
         if now < self._due:
             return None
-        edges, _ = directory.edges()
+        claims = directory.claims()
         self._due = now + self._pause_s
-        if edges:                                        # it forms within seconds, and changes seldom then
+        if claims[directory.me]:                         # it forms within seconds, and changes seldom then
             self._pause_s = min(2 * self._pause_s, _EVERY_S)
-        return edges
+        return claims
+
+
+def around(me: PeerId, claims: Claims) -> Graph:
+    """The piece of the graph that I am in, whatever else a liar has filled the directory with."""
+    known = {bytes(peer): peer for peer in claims}
+    met, going, edges = {me}, [me], set()
+    while going:
+        peer = going.pop()
+        for other in (known[key] for key in claims[peer] if key in known):
+            if peer in claims[other]:
+                edges.add((min(peer, other), max(peer, other)))
+                going += [] if other in met else [other]
+                met.add(other)
+    return joined_to(me, sorted(edges))
 
 
 def joined_to(me: PeerId, edges: Edges) -> Graph:
@@ -70,7 +82,7 @@ def joined_to(me: PeerId, edges: Edges) -> Graph:
     peers = sorted({me, *(end for edge in edges for end in edge)})
     number = {peer: place for place, peer in enumerate(peers)}
     numbered = [(number[a], number[b]) for a, b in edges]
-    mine = next(piece for piece in components(len(peers), numbered) if number[me] in piece)
+    mine = piece_of(number[me], len(peers), numbered)
     return _part(Graph(len(peers), tuple(numbered), number[me]), mine)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from gossipfl.config import NodeConfig
@@ -12,6 +13,7 @@ from gossipfl.net.link import Link
 from gossipfl.node.history import History, resident_mb
 from gossipfl.node.log import Recent
 from gossipfl.node.verdicts import Verdict
+from gossipfl.protocol.directory import edges_of
 from gossipfl.protocol.peer import Peer
 
 
@@ -30,14 +32,12 @@ class Shown(Protocol):
     started_at: float
 
 
-def view_of(node: Shown) -> dict[str, Any]:
-    """Status, peers, topology and newest events, as plain data for JSON."""
-    return {
-        "status": _status(node),
-        "peers": [_peer(node, peer) for peer in _known(node)],
-        "topology": _topology(node),
-        "events": node.recent.lines,
-    }
+def view_of(node: Shown, *pages: str) -> dict[str, Any]:
+    """Status, peers and newest events, or the pages that are named, as plain data for JSON.
+
+    The topology is yet to be worked out, by calling it in any thread: of thousands of peers it is no event loop's work.
+    """
+    return {page: _PAGES[page](node) for page in pages or ("status", "peers", "events")}
 
 
 def _status(node: Shown) -> dict[str, Any]:
@@ -99,6 +99,10 @@ def _verdict(verdict: Verdict | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
+def _peers(node: Shown) -> list[dict[str, Any]]:
+    return [_peer(node, peer) for peer in _known(node)]
+
+
 def _known(node: Shown) -> list[PeerId]:
     membership = node.peer.membership
     return sorted(set(membership.directory.others) | set(membership.links.by_peer))
@@ -131,10 +135,17 @@ def _peer(node: Shown, peer: PeerId) -> dict[str, Any]:
     }
 
 
-def _topology(node: Shown) -> dict[str, Any]:
-    both, one = node.peer.membership.directory.edges()
-    return {
-        "nodes": [str(peer) for peer in sorted(node.peer.membership.directory.records)],
-        "edges": [[str(a), str(b)] for a, b in both],
-        "claimed": [[str(a), str(b)] for a, b in one],
-    }
+def _topology(node: Shown) -> Callable[[], dict[str, Any]]:
+    me, claims = node.identity.peer_id, node.peer.membership.directory.claims()
+
+    def told() -> dict[str, Any]:
+        names = {peer: str(peer) for peer in sorted(claims)}
+        both, one = ([[names[a], names[b]] for a, b in edges] for edges in edges_of(claims))
+        return {"nodes": list(names.values()), "edges": both, "claimed": one, "asked": [names[me]]}
+
+    return told
+
+
+_PAGES: dict[str, Callable[[Shown], Any]] = {
+    "status": _status, "peers": _peers, "topology": _topology, "events": lambda node: node.recent.lines,
+}  # fmt: skip

@@ -51,6 +51,16 @@ def components(n: int, graph: Iterable[Edge]) -> list[list[int]]:
     return anatomy(n, graph).components
 
 
+def piece_of(peer: int, n: int, graph: Iterable[Edge]) -> list[int]:
+    """Whom `peer` is joined to by any way, itself among them, ascending."""
+    near, seen, found = neighbors_of(n, graph), {peer}, [peer]
+    for here in found:                                   # grows meanwhile
+        fresh = [other for other in near[here] if other not in seen]
+        seen.update(fresh)
+        found += fresh
+    return sorted(seen)
+
+
 def is_connected(n: int, graph: Iterable[Edge]) -> bool:
     """Is there a way between any two of the n peers?"""
     return len(components(n, graph)) == 1

@@ -12,7 +12,7 @@ it or passes it on, and whoever only came to look leaves no trace.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from gossipfl.config import KIB, LimitsConfig
 from gossipfl.errors import PeerError
@@ -21,6 +21,9 @@ from gossipfl.identity import Identity, PeerId
 from gossipfl.protocol.events import Dice, Effect, KeepRecord, Send, Story
 from gossipfl.wire.manifest import PeerRecord, Signed, open_record, sign_record
 from gossipfl.wire.messages import Digest, Records, Summary
+
+Claims = Mapping[PeerId, Collection[bytes]]           # of each peer, whom it names as its neighbors
+Edges = list[tuple[PeerId, PeerId]]
 
 _BUCKETS = 16
 _RECORDS_PER_MESSAGE = 64
@@ -171,15 +174,13 @@ class Directory:
         entries = (self._entry(self.me), *(self._entry(peer) for peer in self._bucket(bucket) if peer != self.me))
         return Summary(bucket=bucket, entries=entries[:_ENTRIES_PER_SUMMARY])
 
-    def edges(self) -> tuple[list[tuple[PeerId, PeerId]], list[tuple[PeerId, PeerId]]]:
+    def claims(self) -> Claims:
+        """Who names whom, as it is now: taken down at once, where to work out the edges of thousands takes a while."""
+        return {peer: signed.document.neighbors for peer, signed in self.records.items()}
+
+    def edges(self) -> tuple[Edges, Edges]:
         """Edges that both ends claim, and those that only one does."""
-        known = {bytes(peer): peer for peer in self.records}      # a claimed key that signed nothing may be none
-        claims = {
-            (peer, known[other]) for peer, r in self.records.items() for other in r.document.neighbors if other in known
-        }
-        both = sorted((a, b) for a, b in claims if a < b and (b, a) in claims)
-        one = sorted((a, b) for a, b in claims if (b, a) not in claims)
-        return both, one
+        return edges_of(self.claims())
 
     def _take(self, signed: Signed[PeerRecord], source: int | None, now: float) -> list[Effect]:
         self.records[signed.signer] = signed
@@ -207,6 +208,21 @@ class Directory:
 
     def _entry(self, peer: PeerId) -> tuple[bytes, int]:
         return bytes(peer), self.records[peer].document.sequence
+
+
+def edges_of(claims: Claims) -> tuple[Edges, Edges]:
+    """Edges that both ends claim, and those that only one does, each sorted."""
+    known = {bytes(peer): peer for peer in claims}       # a claimed key that signed nothing may be none
+    named = {peer: frozenset(others) for peer, others in claims.items()}
+    both: Edges = []
+    one: Edges = []
+    for peer in sorted(claims):
+        for other in sorted(known.keys() & named[peer]):
+            if peer not in named[known[other]]:
+                one.append((peer, known[other]))
+            elif peer < other:
+                both.append((peer, known[other]))
+    return both, one
 
 
 def names_nothing(record: PeerRecord) -> bool:

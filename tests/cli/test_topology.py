@@ -87,7 +87,7 @@ class Node:
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
 
     def start(self):
-        self.server = StatusServer(self.address, lambda: {"topology": self.seen})
+        self.server = StatusServer(self.address, lambda *pages: {"topology": self.seen})
         url = self._run(self.server.start())
         self.address = url.removeprefix("http://")
         return url

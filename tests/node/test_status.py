@@ -27,7 +27,7 @@ def serve(scenario, address="127.0.0.1:0", metrics=None):
     """Run `scenario(host, port, url)` beside a running server."""
 
     async def main():
-        server = StatusServer(address, lambda: VIEW, metrics)
+        server = StatusServer(address, lambda *pages: VIEW, metrics)
         url = await server.start()
         host, _, port = url.removeprefix("http://").rpartition(":")
         try:
@@ -159,7 +159,7 @@ def test_a_crowd_of_silent_clients_is_bounded_and_room_is_made_when_one_leaves()
 
 def test_a_silent_client_does_not_keep_the_server_from_ending():
     async def main():
-        server = StatusServer("127.0.0.1:0", lambda: VIEW)
+        server = StatusServer("127.0.0.1:0", lambda *pages: VIEW)
         host, _, port = (await server.start()).removeprefix("http://").rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         await exchange(host, int(port), get("/status"))
@@ -175,14 +175,14 @@ def test_a_silent_client_does_not_keep_the_server_from_ending():
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "192.0.2.1:80", "example.org:80"])
 def test_an_address_that_others_could_reach_is_refused(address):
     with pytest.raises(ConfigError, match="can be reached by other machines"):
-        StatusServer(address, lambda: VIEW)
+        StatusServer(address, lambda *pages: VIEW)
 
 
 def test_a_taken_port_is_the_users_to_change():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(StateError, match="choose another port"):
-            asyncio.run(StatusServer(f"127.0.0.1:{port}", lambda: VIEW).start())
+            asyncio.run(StatusServer(f"127.0.0.1:{port}", lambda *pages: VIEW).start())
 
 
 def test_asking_where_no_node_is_says_so(monkeypatch):

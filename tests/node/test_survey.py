@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossipfl.node.choice import BUDGET_PEERS_MAX
-from gossipfl.node.survey import Core, Graph, cores, joined_to, may_carry
+from gossipfl.node.survey import Core, Graph, around, cores, joined_to, may_carry
 from gossipfl.overlay import edges
 from gossipfl.overlay.structure import neighbors_of
 
@@ -32,6 +32,16 @@ def test_strangers_that_know_only_each_other_are_no_part_of_my_graph() -> None:
     assert joined_to(me, [(me, near), (far, farther)]) == Graph(2, ((0, 1),), 0)
     assert joined_to(farther, [(me, near), (far, farther)]) == Graph(2, ((0, 1),), 1)
     assert joined_to(farther, [(me, near)]) == Graph(1, (), 0)
+
+
+def test_the_learning_thread_finds_my_piece_in_what_a_full_directory_claims() -> None:
+    """Where a liar has filled it: the event loop has no more to do than to take it down."""
+    names = [number.to_bytes(32, "big") for number in range(4096)]
+    claims = {name: tuple(names[(i + d) % 4000] for d in (*range(-32, 0), *range(1, 33))) for i, name in
+              enumerate(names[:4000])}                                                                   # fmt: skip
+    claims |= {name: tuple(set(names[4000:4020]) - {name}) for name in names[4000:4020]}
+    assert around(names[4000], claims) == Graph(20, tuple(FULL), 0)
+    assert around(names[4050], {**claims, names[4050]: (names[0],)}) == Graph(1, (), 0)
 
 
 def test_a_graph_of_many_edges_is_its_own_core() -> None:
