@@ -32,12 +32,12 @@ NAMED_MAX = 12                                           # peers or edges named 
 def summary(known: Known) -> str:
     """One line: how many, and what cannot be lost."""
     found = _anatomy(known)
-    pieces = len(found.components) - len(known.alone)
+    pieces = sum(not known.alone or piece[0] not in known.alone for piece in found.components)
     size = f"{_count(len(known.names), 'peer')}, {_count(len(known.edges), 'edge')}"
     weak = [_count(len(cuts), what) for cuts, what in ((found.losses, "peer"), (found.bridges, "edge")) if cuts]
     facts = [size if pieces == 1 else f"{size} in {pieces} pieces"]
     if known.alone:
-        facts.append(f"{_count(len(known.alone), 'peer')} with no neighbor: stopped, or alone")
+        facts.append(f"{_count(len(known.alone), 'peer')} joined to none of them: stopped, or cut off")
     if weak:
         facts.append(f"{' and '.join(weak)} cannot be lost")
     elif pieces == 1 and len(known.names) > 2:

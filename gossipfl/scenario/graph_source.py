@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gossipfl.errors import ConfigError, StateError
-from gossipfl.overlay.structure import Edge
+from gossipfl.overlay.structure import Edge, piece_of
 
 if TYPE_CHECKING:
     from gossipfl.scenario.spec import Scenario
@@ -42,7 +42,7 @@ class Known:
     claimed: tuple[Edge, ...] = ()                       # (i, j) of which only i says so; they do not count
     rounds: tuple[tuple[Edge, ...], ...] = ()            # of a graph that changes from round to round: one period
     liars: tuple[int, ...] = ()                          # as the scenario says
-    alone: tuple[int, ...] = ()                          # running: nobody's neighbors, while others have some
+    alone: tuple[int, ...] = ()                          # running: joined to no node that was asked, while others are
     remark: str = ""                                     # what a reader must know before believing it
 
 
@@ -60,6 +60,7 @@ class _Seen(msgspec.Struct):
     nodes: list[str]
     edges: list[tuple[str, str]]
     claimed: list[tuple[str, str]]
+    asked: list[str] = []                                # who told it
 
 
 def find(text: str, *, overrides: Sequence[str] = (), seed: int | None = None) -> Source:
@@ -119,15 +120,20 @@ def of_seen(seen: Any, where: str) -> Known:
         raise StateError(f"{where} does not tell a topology ({error}): is it a node of this version?") from None
     if not number:
         raise StateError(f"{where} knows nobody yet, not even itself: ask again in a moment")
-    # A peer that has stopped stays in the directory.  It tells nobody, so what can be seen is who lost their neighbors.
+    # A peer that has stopped stays in the directory.  It tells nobody, so what can be seen is who lost their neighbors;
+    # several that stopped together go on naming each other, but nobody is joined to them.
     joined = {end for edge in edges for end in edge}
+    asked = [number[name] for name in told.asked if number.get(name) in joined]
+    if asked:
+        joined = {peer for one in asked for peer in piece_of(one, len(number), edges)}
     alone = tuple(peer for peer in range(len(number)) if peer not in joined) if joined else ()
     return Known(where=where, names=tuple(number), labels=tuple(map(_short, number)), edges=tuple(sorted(edges)),
                  claimed=tuple(sorted(claimed)), alone=alone)  # fmt: skip
 
 
 def without_alone(known: Known) -> Known:
-    """The graph of those who have neighbors; a remark names the others."""
+    """The graph of those who are joined to whoever told it, as it judges itself (node/survey.py); a remark names the
+    others."""
     if not known.alone:
         return known
     kept = [peer for peer in range(len(known.names)) if peer not in known.alone]
@@ -138,8 +144,8 @@ def without_alone(known: Known) -> Known:
         where=known.where,
         names=tuple(known.names[peer] for peer in kept),
         labels=tuple(known.labels[peer] for peer in kept),
-        edges=tuple((place[i], place[j]) for i, j in known.edges),
-        remark=f"left out, because nobody has them for neighbors: {left_out}{more}; they have stopped, or are alone",
+        edges=tuple((place[i], place[j]) for i, j in known.edges if i in place),
+        remark=f"left out, because none of the others is joined to them: {left_out}{more}; they stopped or are cut off",
     )
 
 

@@ -422,7 +422,7 @@ def seen(edges, claimed=(), nodes=PEERS):
 
 def test_a_summary_counts_pieces_without_those_who_are_alone():
     assert summary(seen([[A, B], [C, D]])) == "4 peers, 2 edges in 2 pieces; 2 edges cannot be lost"
-    assert "1 peer with no neighbor: stopped, or alone" in summary(seen([[A, B], [B, C], [A, C]]))
+    assert "1 peer joined to none of them: stopped, or cut off" in summary(seen([[A, B], [B, C], [A, C]]))
     assert summary(seen([], nodes=[A])) == "1 peer, 0 edges"
 
 

@@ -93,6 +93,22 @@ def test_whoever_lost_all_neighbors_is_left_out_of_what_is_judged_and_named():
     assert known.labels[0] in rest.remark
 
 
+def test_peers_that_stopped_together_and_still_name_each_other_are_left_out_too():
+    told = {"nodes": IDS, "edges": [IDS[:2], IDS[2:]], "claimed": [[IDS[2], IDS[0]]], "asked": IDS[:1]}
+    known = of_seen(told, "somewhere")
+    assert known.alone == (2, 3)
+    rest = without_alone(known)
+    assert (rest.names, rest.edges) == (tuple(IDS[:2]), ((0, 1),))
+    assert all(known.labels[peer] in rest.remark for peer in known.alone)
+    assert of_seen({**told, "asked": [IDS[0], IDS[2]]}, "who lives tells so").alone == ()
+    assert of_seen({**told, "asked": []}, "a node of an older version").alone == ()
+
+
+def test_a_node_that_has_no_neighbor_yet_tells_what_it_heard_of_the_others():
+    told = {"nodes": IDS, "edges": [IDS[2:]], "claimed": [], "asked": IDS[:1]}
+    assert of_seen(told, "somewhere").alone == (0, 1)
+
+
 def test_in_a_federation_without_any_edge_nobody_is_left_out():
     known = of_seen({"nodes": IDS, "edges": [], "claimed": []}, "somewhere")
     assert known.alone == ()
