@@ -141,6 +141,7 @@ class LimitsConfig(Options):
     pending_updates_max: Positive = 2           # updates of one neighbor that wait for my next mixing
     directory_records_max: Positive = 4096
     record_bytes_max: Positive = 4 * KIB
+    record_life_s: Annotated[float, msgspec.Meta(gt=0.0)] = 172_800.0   # guess; 2 days: of a peer that is silent
     candidates_max: Positive = 256              # addresses heard by mDNS whose owner is unproven
     dials_per_s: Annotated[float, msgspec.Meta(gt=0.0)] = 20.0
     dial_backoff_s: Amount = 1.0                # doubles per failure, with jitter ...

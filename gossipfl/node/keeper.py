@@ -44,6 +44,10 @@ class Keeper:
         self._records[record.signer] = record
         self._write()
 
+    def drop_record(self, peer: PeerId) -> None:
+        self._records.pop(peer, None)
+        self.keep(lambda: self._store.drop_record(peer))
+
     def manifest(self, signed: Signed[Manifest]) -> None:
         document = signed.document
         self.keep(lambda: self._store.put_manifest(

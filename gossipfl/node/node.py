@@ -241,6 +241,8 @@ class Node:
                     self._job("learning", lambda: self._the_worker.forget(peer), lambda _: None)
             case ev.KeepRecord(record):
                 self._keeper.record(record)
+            case ev.DropRecord(silent):
+                self._keeper.drop_record(silent)
             case ev.KeepManifest(signed):
                 self._keeper.manifest(signed)
             case ev.KeepProof(first, second):

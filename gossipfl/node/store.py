@@ -127,6 +127,11 @@ class Store:
                 )
             _keep_newest(connection, "records", RECORDS_MAX)
 
+    def drop_record(self, peer: PeerId) -> None:
+        """Forget where a peer could be reached."""
+        with self._writing() as connection, connection:
+            connection.execute("DELETE FROM records WHERE peer = ?", (bytes(peer),))
+
     def records(self) -> list[bytes]:
         """Envelopes of all remembered peer records, the last put first: those peers are the likeliest to answer."""
         return [envelope for (envelope,) in self._rows("SELECT envelope FROM records ORDER BY place DESC")]

@@ -5,6 +5,11 @@ News travels eagerly to a few links, and anti-entropy mends what news missed: si
 the buckets that differ, then the records themselves.  So a newcomer learns everybody from anybody, and any one peer can
 show the whole topology: an edge counts where both ends claim it.
 
+Records of peers that are gone do not stay: an owner signs its own again a few times in a record's life, and one whose
+sequence has not risen for so long is dropped, unless its peer is linked.  What was dropped is not taken back from
+others, or it would go round for ever; only a higher sequence is, or the peer itself.  No record says when it was
+signed, so each peer counts for itself how long it has not risen, and only while it hears anybody at all.
+
 A record that names neither an address nor a neighbor is a *visitor's*: it adds nothing to the picture, so nobody keeps
 it or passes it on, and whoever only came to look leaves no trace.
 """
@@ -18,7 +23,7 @@ from gossipfl.config import KIB, LimitsConfig
 from gossipfl.errors import PeerError
 from gossipfl.federation import Federation
 from gossipfl.identity import Identity, PeerId
-from gossipfl.protocol.events import Dice, Effect, KeepRecord, Send, Story
+from gossipfl.protocol.events import Dice, DropRecord, Effect, KeepRecord, Send, Story
 from gossipfl.wire.manifest import PeerRecord, Signed, open_record, sign_record
 from gossipfl.wire.messages import Digest, Records, Summary
 
@@ -26,12 +31,15 @@ Claims = Mapping[PeerId, Collection[bytes]]           # of each peer, whom it na
 Edges = list[tuple[PeerId, PeerId]]
 
 _BUCKETS = 16
+_NAMED_MAX = 8                       # in one line of the log
 _RECORDS_PER_MESSAGE = 64
 _MESSAGE_BYTES = 48 * KIB            # of envelopes in one message: records of any allowed size fit a frame
 _ENTRIES_PER_SUMMARY = 1024
 _NEWS_FANOUT = 3                     # links that hear of a new record at once; anti-entropy reaches the rest
 _NEWS_DELAY_S = 0.1                  # news is gathered for so long
 _OWN_DELAY_S = 0.3                   # my own record waits for my neighborhood to settle
+_SIGNED_PER_LIFE = 4                 # so often an owner signs its record again ...
+_SILENT_SHARE = 0.5                  # ... so whose has not risen for such a share of a life makes room for a newcomer
 
 
 class WrongFederation(PeerError):
@@ -52,6 +60,10 @@ class Directory:
         self._own_due = float("inf")
         self._news_due = float("inf")
         self._told_full = False
+        self._lived_s = 0.0                              # for so long I could have heard of anybody
+        self._aged_at = float("inf")
+        self._rose: dict[PeerId, float] = {}             # -> _lived_s when its sequence rose last; longest ago first
+        self._dropped: dict[PeerId, int] = {}            # -> sequence that is not taken back; longest ago first
 
     @property
     def due(self) -> float:
@@ -72,6 +84,7 @@ class Directory:
             neighbors=tuple(sorted(bytes(peer) for peer in neighbors))[:64], round=round_,
         )  # fmt: skip
         signed = self.records[self.me] = sign_record(self._identity, record)
+        self._rises(self.me)
         self._own_due = float("inf")
         self._news[self.me], self._news_due = None, 0.0
         return KeepRecord(signed)
@@ -88,7 +101,32 @@ class Directory:
         """Whether my record is of an earlier neighborhood."""
         return self._own_due < float("inf")
 
-    def offer(self, envelope: bytes, source: int | None, now: float) -> list[Effect]:
+    def age(self, linked: Collection[PeerId], now: float, seconds_max: float) -> list[Effect]:
+        """Time has passed, at most `seconds_max` of which I was awake: drop who is long silent, sign mine again."""
+        passed, self._aged_at = now - self._aged_at, now
+        if not linked:
+            return []                                    # it is me who is cut off
+        self._lived_s += min(max(passed, 0.0), seconds_max)
+        if self._silent_s(self.me) >= self._limits.record_life_s / _SIGNED_PER_LIFE:
+            self.own_changed(now)
+        gone = []
+        for peer in self._rose:
+            if self._silent_s(peer) <= self._limits.record_life_s:
+                break
+            if peer != self.me and peer not in linked:
+                gone.append(peer)
+        if not gone:
+            return []
+        named = ", ".join(peer.short for peer in gone[:_NAMED_MAX])
+        more = f" and {len(gone) - _NAMED_MAX} more" if len(gone) > _NAMED_MAX else ""
+        story = Story("=", f"nothing new of {named}{more} for {self._limits.record_life_s:.0f} s: forgotten")
+        return [story, *(self._drop(peer) for peer in gone)]
+
+    def is_here(self, peer: PeerId) -> None:
+        """`peer` itself has a link with me: its record counts again, though it was dropped."""
+        self._dropped.pop(peer, None)
+
+    def offer(self, envelope: bytes, source: int | None, now: float, linked: Collection[PeerId] = ()) -> list[Effect]:
         """Take a record that a peer sent, unless it names nothing.  Raises PeerError if it does not verify.
 
         What I hold already is recognised by its bytes, before the cost of a signature.
@@ -103,15 +141,53 @@ class Directory:
         # Nor does one that names nothing replace an older record: then all directories would not be alike, and a peer
         # that cannot be called for a moment is better remembered where it was.
         is_old = held is not None and held.document.sequence >= signed.document.sequence
-        if is_old or names_nothing(signed.document):
+        was_dropped = signed.document.sequence <= self._dropped.get(signed.signer, -1)
+        if is_old or was_dropped or names_nothing(signed.document):
             return []
-        if held is None and self._is_full:
-            return self._leave_out()
-        return self._take(signed, source, now)
+        if held is not None or not self._is_full:
+            return self._take(signed, source, now)
+        silent = self._longest_silent(linked)
+        return [self._drop(silent), *self._take(signed, source, now)] if silent is not None else self._leave_out()
 
     @property
     def _is_full(self) -> bool:
         return len(self.records) >= self._limits.directory_records_max
+
+    def _longest_silent(self, linked: Collection[PeerId]) -> PeerId | None:
+        """Who makes room: nobody who is linked, or whom a linked peer averages with, or whom I heard of lately."""
+        spared: set[PeerId] | None = None                # worked out only where somebody is silent
+        for peer in self._rose:
+            if self._silent_s(peer) < _SILENT_SHARE * self._limits.record_life_s:
+                return None
+            if spared is None:
+                spared = {self.me, *linked, *(other for one in linked for other in self._averaging_with(one))}
+            if peer not in spared:
+                return peer
+        return None
+
+    def _averaging_with(self, peer: PeerId) -> list[PeerId]:
+        """Whom it names that names it."""
+        signed = self.records.get(peer)
+        named = signed.document.neighbors if signed is not None else ()
+        others = [self.records[other] for other in named if other in self.records]     # type: ignore[index]
+        return [other.signer for other in others if peer in other.document.neighbors]
+
+    def _silent_s(self, peer: PeerId) -> float:
+        return self._lived_s - self._rose[peer]
+
+    def _rises(self, peer: PeerId) -> None:
+        self._rose.pop(peer, None)
+        self._rose[peer] = self._lived_s
+
+    def _drop(self, peer: PeerId) -> DropRecord:
+        self._dropped.pop(peer, None)
+        self._dropped[peer] = self.records.pop(peer).document.sequence
+        if len(self._dropped) > self._limits.directory_records_max:
+            del self._dropped[next(iter(self._dropped))]
+        del self._rose[peer]
+        self._news.pop(peer, None)
+        self._told_full = False
+        return DropRecord(peer)
 
     def _leave_out(self) -> list[Effect]:
         if self._told_full:
@@ -159,7 +235,8 @@ class Directory:
         theirs = dict(summary.entries)
         mine = {peer: self.records[peer].document.sequence for peer in self._bucket(summary.bucket)}
         they_lack = [self.records[peer].envelope for peer, sequence in mine.items() if theirs.get(peer, -1) < sequence]
-        i_lack = any(mine.get(peer, -1) < sequence for peer, sequence in theirs.items())   # type: ignore[call-overload]
+        had = {**self._dropped, **mine}
+        i_lack = any(had.get(peer, -1) < sequence for peer, sequence in theirs.items())    # type: ignore[call-overload]
         effects = _in_messages(link, they_lack)
         if i_lack and not summary.answer:
             effects.append(Send(link, self._summary(summary.bucket, answer=True)))
@@ -184,6 +261,7 @@ class Directory:
 
     def _take(self, signed: Signed[PeerRecord], source: int | None, now: float) -> list[Effect]:
         self.records[signed.signer] = signed
+        self._rises(signed.signer)
         self._news[signed.signer] = source
         self._news_due = min(self._news_due, now + _NEWS_DELAY_S)
         return [KeepRecord(signed)]

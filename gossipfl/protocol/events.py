@@ -224,6 +224,13 @@ class KeepRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DropRecord:
+    """Its signer has been silent for too long: it is not remembered over a restart either."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
 class KeepManifest:
     manifest: Signed[Manifest]
 
@@ -259,5 +266,5 @@ class Finished:
 
 Effect = (
     Dial | Send | SendChunks | CancelChunks | CloseLink | VerifyChunk | Train | TakeSnapshot | Mix | Forget
-    | KeepRecord | KeepManifest | KeepProof | KeepTrust | Story | Finished
+    | KeepRecord | DropRecord | KeepManifest | KeepProof | KeepTrust | Story | Finished
 )  # fmt: skip

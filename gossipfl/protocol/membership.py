@@ -93,6 +93,7 @@ class Membership:
             return refused
         if hello.record[:32] != link.peer:
             raise NotOwnRecord("HELLO carries the record of another peer")
+        self.directory.is_here(link.peer)
         told = self.records_told((hello.record,), link.number, now)
         is_new_peer = link.peer not in self.links.by_peer
         survives, effects = self.links.greeted(link, hello, now)
@@ -164,7 +165,7 @@ class Membership:
             if envelope[:32] == self.me:
                 self._hear_of_myself(envelope, now)
                 continue
-            effects += self.directory.offer(envelope, number, now)
+            effects += self.directory.offer(envelope, number, now, self.links.by_peer)
         for effect in effects:
             if isinstance(effect, KeepRecord):
                 self._know_addresses(effect.record.signer, now)
@@ -309,6 +310,7 @@ class Membership:
         if now >= self._gossip_due:
             self._gossip_due = now + self._jittered(self._options.liveness.gossip_s)
             chosen = self._dice.sample(list(self.links), min(1, len(self.links.by_peer)))
+            effects += self.directory.age(self.links.by_peer, now, 2 * self._options.liveness.gossip_s)
             for link in chosen:
                 effects.append(Send(link.number, self.directory.digest()))
                 self.proofs.tell_all(link.peer, now)

@@ -91,6 +91,15 @@ def test_only_the_newest_record_of_a_peer_is_kept(store):
     assert store.records() == [b"six", b"one"], "the last put comes first"
 
 
+def test_a_record_that_is_dropped_is_gone_and_may_come_again(store):
+    store.put_records([(BOB, 5, b"five"), (ALICE, 1, b"one")])
+    store.drop_record(BOB)
+    store.drop_record(BOB)
+    assert store.records() == [b"one"]
+    store.put_records([(BOB, 4, b"four")])
+    assert store.records() == [b"four", b"one"]
+
+
 def test_the_number_of_remembered_peers_is_bounded(store, monkeypatch):
     monkeypatch.setattr(stores, "RECORDS_MAX", 5)
     store.put_records((peer(n), 1, bytes([n])) for n in range(8))

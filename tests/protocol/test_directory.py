@@ -283,3 +283,108 @@ def test_a_claimed_key_that_is_no_key_does_no_harm(linked):
     assert sends(subject.hears(number, Summary(bucket=15, entries=entries)), Summary)
     assert subject.hears(number, Digest(buckets=(b"\xff" * 32,) * 16))
     assert subject.strikes(stranger) == 0
+
+
+# ------------------------------------------------------------------------------------------------- a record's life
+
+LIFE = 400.0
+SHORT = NodeConfig(liveness=LivenessConfig(gossip_s=5.0), limits=LimitsConfig(record_life_s=LIFE))
+
+
+def test_whoever_lives_signs_again_and_whoever_is_gone_is_forgotten_by_all_and_for_good():
+    network = Network(6)
+    nodes = network.add(5, SHORT, learns=False)
+    network.introduce_all()
+    network.run(20)
+    staying, gone = nodes[:3], nodes[3:]
+    before = [sequence_of(nodes[0].records[node.name]) for node in staying]
+    for node in gone:
+        node.crash(power=True)
+    network.run(LIFE / 2)
+    assert all(len(node.records) == 5 for node in staying)
+    network.run(LIFE)
+    for node in staying:
+        assert set(node.records) == set(records_of(node)) == {other.name for other in staying}, "nor is it on the disk"
+    network.run(4 * LIFE)
+    after = [sequence_of(nodes[0].records[node.name]) for node in staying]
+    assert all(new >= old + 12 for old, new in zip(before, after, strict=True))
+    assert all(set(records_of(node)) == {other.name for other in staying} for node in staying)
+    gone[0].start()
+    network.introduce(gone[0], nodes[0])
+    assert network.until(lambda: all(len(records_of(node)) == 4 for node in staying), 30)
+    assert all(node.complaints() == [] for node in staying)
+
+
+def test_what_was_forgotten_is_not_taken_back_but_with_news_or_from_the_peer_itself():
+    subject, stranger, third = Subject(SHORT), Stranger(1), Stranger(2)
+    number = subject.link(stranger)
+    record = third.record()
+    subject.hears(number, Records(envelopes=(record,)))
+    effects = keep_alive(subject, stranger, number, 1.2 * LIFE)
+    assert third.name not in records_of(subject)
+    assert [effect.peer for effect in of(effects, ev.DropRecord)] == [third.name]
+    assert of(subject.hears(number, Records(envelopes=(record,))), ev.KeepRecord) == []
+    entry = (bytes(third.name), sequence_of(record))
+    asked = sends(subject.hears(number, Summary(bucket=third.name[0] % 16, entries=(entry,))), Summary)
+    assert asked == [], "nor asked for"
+    returned = subject.connect(third)
+    third.sequence = sequence_of(record) - 1             # it woke up, and has signed nothing since
+    subject.hears(returned, third.hello())
+    assert sequence_of(records_of(subject)[third.name].envelope) == sequence_of(record)
+
+
+def keep_alive(subject, stranger, number, seconds):
+    """`subject` hears `stranger` all the while.  Returns what it did."""
+    effects, end = [], subject.now + seconds
+    while subject.now < end:
+        effects += subject.wait(4)
+        effects += subject.hears(number, Records(envelopes=(stranger.record(),)))
+    return effects
+
+
+def test_nobody_grows_old_while_i_hear_nobody_or_sleep():
+    subject, stranger, third = Subject(SHORT), Stranger(1), Stranger(2)
+    number = subject.link(stranger)
+    subject.hears(number, Records(envelopes=(third.record(),)))
+    keep_alive(subject, stranger, number, 0.3 * LIFE)
+    subject.now += 100 * LIFE                            # the machine was suspended
+    keep_alive(subject, stranger, number, 0.3 * LIFE)
+    assert stranger.name in subject.linked
+    assert third.name in records_of(subject)
+    subject.handle(ev.LinkDown(number, "cable pulled"))
+    subject.wait(2 * LIFE)
+    assert {stranger.name, third.name} <= records_of(subject).keys()
+
+
+def test_in_a_full_directory_the_longest_silent_makes_room_and_nobody_who_is_near_or_was_heard_of():
+    limits = LimitsConfig(record_life_s=LIFE, directory_records_max=6)
+    subject, stranger = Subject(NodeConfig(liveness=SHORT.liveness, limits=limits)), Stranger(1)
+    near, silent, lately, newcomer, more = (Stranger(n) for n in range(2, 7))
+    number = subject.link(stranger)
+    named = (bytes(near.name),)
+    first = (near.record(neighbors=(bytes(stranger.name),)), silent.record(), lately.record(), Stranger(9).record())
+    subject.hears(number, Records(envelopes=first))
+    assert len(records_of(subject)) == 6
+    assert loud(subject.hears(number, Records(envelopes=(newcomer.record(),)))) != [], "nobody was silent for long"
+    end = subject.now + 0.6 * LIFE
+    while subject.now < end:
+        subject.wait(4)
+        subject.hears(number, Records(envelopes=(stranger.record(neighbors=named), lately.record())))
+    effects = subject.hears(number, Records(envelopes=(newcomer.record(),)))
+    assert [effect.peer for effect in of(effects, ev.DropRecord)] == [silent.name]
+    assert {near.name, lately.name, newcomer.name, stranger.name} <= records_of(subject).keys()
+    subject.hears(number, Records(envelopes=(more.record(),)))
+    assert Stranger(9).name not in records_of(subject)
+    assert loud(subject.hears(number, Records(envelopes=(Stranger(10).record(),)))) != [], "it is told again"
+
+
+def test_what_is_remembered_of_the_forgotten_has_a_bound():
+    limits = LimitsConfig(record_life_s=LIFE, directory_records_max=5)
+    subject, stranger = Subject(NodeConfig(liveness=SHORT.liveness, limits=limits)), Stranger(1)
+    number = subject.link(stranger)
+    for turn in range(4):
+        others = tuple(Stranger(10 * turn + n).record() for n in (2, 3, 4))
+        subject.hears(number, Records(envelopes=others))
+        keep_alive(subject, stranger, number, 1.2 * LIFE)
+        assert len(records_of(subject)) == 2
+    assert len(subject.peer.membership.directory._dropped) == 5

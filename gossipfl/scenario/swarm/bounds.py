@@ -61,6 +61,7 @@ def _membership(machine: Machine, membership: Membership) -> Iterator[str]:
     yield from _over("peers let go", len(view._let_go), everyone)
     yield from _over("links_max", len(links.by_peer), limits.links_max)
     yield from _over("records", len(membership.directory.records), min(limits.directory_records_max, everyone))
+    yield from _over("records dropped", len(membership.directory._dropped), limits.directory_records_max)
     yield from _over("peers to dial", len(dialer._peers), everyone)
     yield from _over("candidates_max", len(dialer._strangers), limits.candidates_max)
     for target in dialer._peers.values():

@@ -75,7 +75,7 @@ def _words(machine: Machine, thing: ev.Event | ev.Effect) -> tuple[str, str] | N
             return "x", f"{_who(machine, link)} CLOSE {CloseCode(code).name}: {text}"
         case ev.Story(mark, text):
             return mark, text
-        case ev.KeepRecord() | ev.KeepManifest() | ev.KeepProof() | ev.VerifyChunk():
+        case ev.KeepRecord() | ev.DropRecord() | ev.KeepManifest() | ev.KeepProof() | ev.VerifyChunk():
             return None
         case _:
             return _own_words(machine, thing)

@@ -54,6 +54,9 @@ class Disk:
             if len(self._records) > RECORDS_MAX:
                 self._records.popitem(last=False)
 
+    def drop_record(self, peer: PeerId) -> None:
+        self._records.pop(peer, None)
+
     def records(self) -> list[bytes]:
         """The last put first."""
         return [envelope for _, envelope in reversed(self._records.values())]

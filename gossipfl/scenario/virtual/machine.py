@@ -300,6 +300,9 @@ class Machine:
     def _keep_record(self, effect: ev.KeepRecord) -> None:
         self.keeper.record(effect)
 
+    def _drop_record(self, effect: ev.DropRecord) -> None:
+        self.keeper.keep(self.disk.drop_record, effect.peer)
+
     def _keep_manifest(self, effect: ev.KeepManifest) -> None:
         self.keeper.manifest(effect)
 
@@ -388,6 +391,7 @@ _PERFORM: dict[type, Callable[[Machine, Any], None]] = {
     ev.Send: Machine._send, ev.SendChunks: Machine._send_chunks, ev.CancelChunks: Machine._cancel_chunks,
     ev.CloseLink: Machine._close_link, ev.Dial: Machine._dial, ev.VerifyChunk: Machine._verify,
     ev.Train: Machine._train, ev.Mix: Machine._mix, ev.TakeSnapshot: Machine._take_snapshot, ev.Forget: Machine._forget,
-    ev.KeepRecord: Machine._keep_record, ev.KeepManifest: Machine._keep_manifest, ev.KeepProof: Machine._keep_proof,
-    ev.KeepTrust: Machine._keep_trust, ev.Story: Machine._tell, ev.Finished: Machine._finish,
+    ev.KeepRecord: Machine._keep_record, ev.DropRecord: Machine._drop_record, ev.KeepManifest: Machine._keep_manifest,
+    ev.KeepProof: Machine._keep_proof, ev.KeepTrust: Machine._keep_trust, ev.Story: Machine._tell,
+    ev.Finished: Machine._finish,
 }  # fmt: skip

@@ -14,6 +14,7 @@ Peers = st.sampled_from(PEERS)
 Numbers = st.integers(0, 80)
 Operation = st.one_of(
     st.tuples(st.just("record"), Peers, Numbers),
+    st.tuples(st.just("drop"), Peers),
     st.tuples(st.just("manifest"), Peers, Numbers),
     st.tuples(st.just("proof"), Numbers, Numbers),
     st.tuples(st.just("trust"), Peers, Numbers),
@@ -26,6 +27,9 @@ def do(store, disk, operation):
         case ("record", peer, sequence):
             store.put_records([(peer, sequence, b"r%d" % sequence)])
             disk.put_record(peer, sequence, b"r%d" % sequence)
+        case ("drop", peer):
+            store.drop_record(peer)
+            disk.drop_record(peer)
         case ("manifest", peer, sequence):
             store.put_manifest(peer, sequence, "delta", sequence, b"m%d" % sequence)
             disk.put_manifest(peer, sequence, b"m%d" % sequence)
