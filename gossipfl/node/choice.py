@@ -5,6 +5,7 @@
     everybody hears everybody    nnm + trimmed_mean       damage-limited  every round's average is robust
     any other graph              clipping, fixed radius   damage-limited  each neighbor's pull is bounded, no more
     b is impossible there        as in the two above      impossible      no rule can promise anything
+    asked for by name            mean                     unprotected     follows a single liar anywhere
 
 The order of the first two questions is the point: a rule that drops or clips by rank leaves peers on a sparse graph to
 themselves even where nobody lies (overlay/cost.py), so the graph is asked before the rule.  What a graph carries is
@@ -25,7 +26,7 @@ from gossipfl.config import AggregationConfig
 from gossipfl.errors import ConfigError
 from gossipfl.overlay import Budgets, Edge, budgets
 
-Standing = Literal["honest", "certified", "damage-limited", "impossible"]
+Standing = Literal["honest", "certified", "damage-limited", "impossible", "unprotected"]
 
 AUTO = "auto"
 MESH_PEERS_MAX = 32                                      # nnm compares all with all: n^2 d of each peer in each round
@@ -113,7 +114,10 @@ class _Case(NamedTuple):
             return self._choice(rule, pre, "certified", self._certified(rule))
         if promise:
             return self._limited(rule, pre, f"{rule} is certified for {_liars(certified)} here")
-        return self._limited(rule, pre, _UNBOUNDED if rule == "mean" else f"{' + '.join([*pre, rule])} has none at all")
+        if rule == "mean" and not pre:
+            return self._choice(rule, pre, "unprotected", _UNPROTECTED)
+        bounds = "has no such certificate: it bounds what liars do in a round, not in all"
+        return self._limited(rule, pre, f"{' + '.join([*pre, rule])} {bounds}")
 
     def _limited(self, rule: str, pre: tuple[str, ...], means: str) -> Choice:
         impossible = self.carried.impossible_budget
@@ -168,7 +172,7 @@ _MESH = (
 _RADIUS = "a neighbor moves a peer no farther than its weight times a radius that is measured at first and never grows"
 
 
-_UNBOUNDED = "a mean follows a single liar anywhere"
+_UNPROTECTED = 'unprotected: a mean follows a single liar anywhere; rule = "auto" takes one that does not'
 
 
 def unjudged(why: str, rule: str, pre: Sequence[str]) -> Choice:

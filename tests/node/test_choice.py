@@ -75,11 +75,12 @@ def test_a_named_rule_is_never_replaced_only_told() -> None:
         "certified: nna withstands 1 liar wherever among the 10 peers they sit (placed worst, they leave mu = 9 "
         "against 8)",
     )
-    assert "certified for 2 liars with cs_plus; krum has none at all" in chosen("full", 11, 1, rule="krum")[3]
+    assert "for 2 liars with cs_plus; krum has no such certificate" in chosen("full", 11, 1, rule="krum")[3]
     rule, pre, standing, why = chosen("full", 20, 3, rule="nna")
     assert (rule, pre, standing) == ("nna", (), "damage-limited")
     assert "nna is certified for 2 liars here" in why
     assert chosen("full", 10, 1, rule="cs_plus", pre=("bucketing",))[1:3] == (("bucketing",), "damage-limited")
+    assert chosen("full", 10, 1, rule="mean")[2] == "unprotected"
     assert "a mean follows a single liar anywhere" in chosen("full", 10, 1, rule="mean")[3]
     assert chosen("ring", 9, 1, rule="median")[::2] == ("median", "impossible")
 
