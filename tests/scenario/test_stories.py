@@ -87,6 +87,11 @@ def test_alie_hardly_harms_those_who_mix_the_nearest_first_and_carries_the_mean_
     assert all_done(lied_to)
     assert fmean(lied_to.accuracies) > fmean(honest.accuracies) - 0.03
     assert max(mean.accuracies) < 0.5
+    found = conclusions(lied_to.ran.outcomes)                # the file: who sees everything cannot be told by distances
+    by_number = {one["number"]: one["mean_kept"] for one in found["per_peer"]}
+    assert min(by_number[liar] for liar in (8, 9)) > min(by_number[peer] for peer in range(8))
+    assert any(sentence.startswith("alie: peers 08, 09 were kept like honest peers") for sentence in found["sentences"])
+    assert found["warnings"]
 
 
 def test_minority_is_taken_for_a_liar_and_the_report_says_so(tell):
