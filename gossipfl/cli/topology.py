@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gossipfl.cli import topology_watch as watching
+from gossipfl.cli import waiting
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from gossipfl.cli.topology_text import Wanted
-    from gossipfl.overlay.audit import Audit
+    from gossipfl.overlay.audit import Audit, Told
     from gossipfl.scenario.graph_source import Known
     from gossipfl.scenario.graph_source import Source as GraphSource
 
@@ -103,7 +104,9 @@ def audit(
 
     graph = _source(source, federation, peer, no_mdns, overrides, seed)
     known = _limited(without_alone(graph.read()), AUDIT_PEERS_MAX)
-    found, wanted = _audit(known), None if want is None else _wanted(known, want)
+    with waiting.on_stderr() as told:
+        wanted = None if want is None else _wanted(known, want, told)    # first, because it may be refused
+        found = _audit(known, told)
     _print(text.audit_json(known, found, wanted) if as_json else text.audit(known, found, wanted))
 
 
@@ -173,14 +176,14 @@ def _limited(known: Known, peers_max: int) -> Known:
     return known
 
 
-def _audit(known: Known) -> Audit:
+def _audit(known: Known, told: Told) -> Audit:
     from gossipfl import overlay
 
     n = len(known.names)
-    return overlay.audit_schedule(n, known.rounds) if known.rounds else overlay.audit(n, known.edges)
+    return overlay.audit_schedule(n, known.rounds, told) if known.rounds else overlay.audit(n, known.edges, told)
 
 
-def _wanted(known: Known, b: int) -> Wanted:
+def _wanted(known: Known, b: int, told: Told) -> Wanted:
     from gossipfl.cli.topology_text import Wanted
     from gossipfl.errors import ConfigError
     from gossipfl.overlay import edges_to_withstand
@@ -191,7 +194,7 @@ def _wanted(known: Known, b: int) -> Wanted:
         raise ConfigError("edges can be added to a graph that stays, and this one changes every round", "--want")
     if n > WANT_PEERS_MAX:
         raise ConfigError(f"{known.where} has {n} peers, and this is done for up to {WANT_PEERS_MAX}", "--want")
-    new = edges_to_withstand(n, known.edges, b)
+    new = edges_to_withstand(n, known.edges, b, told)
     degrees = list(map(len, neighbors_of(n, [*known.edges, *new])))
     return Wanted(b, new, (min(degrees), sum(degrees) / n, max(degrees)))
 

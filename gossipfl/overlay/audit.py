@@ -8,7 +8,7 @@ Only figures; what a user should do about them is said in advice.py.  Meant for 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -28,7 +28,10 @@ from gossipfl.overlay.spectrum import (
 from gossipfl.overlay.structure import Bridge, Edge, Loss, anatomy, chain, distances, is_connected, neighbors_of
 from gossipfl.overlay.weights import mixing_matrix
 
+Told = Callable[[str], None]                             # hears now and then how far something is
+
 FACTOR = 1000                                            # of rounds_to_shrink_1000
+_SPEED, _LIARS = "how fast its peers agree", "where liars would hurt it most"
 DECLARED = (1, 2, 3)                                     # liars whose declaration is tried where nobody lies
 
 
@@ -72,28 +75,33 @@ class Audit:
         return tuple(sorted(bridge.edge for bridge in self.cannot_be_cut))
 
 
-def audit(n: int, graph: Sequence[Edge]) -> Audit:
-    """The figures of a graph that stays, over n peers, 1 or more."""
+def audit(n: int, graph: Sequence[Edge], told: Told = lambda _: None) -> Audit:
+    """The figures of a graph that stays, over n peers, 1 or more.  `told` hears what is being looked at."""
+    told(_SPEED)
     gap = spectral_gap(mixing_matrix(n, graph)) if is_connected(n, graph) else 0.0
     low = lowest(laplacian(n, graph)) if n > 1 else None
+    told(_LIARS)
     carried = budgets(n, graph, low)
-    return _audit(n, graph, period=1, gap=gap, rounds=rounds_at(gap, FACTOR), carried=carried, low=low)
+    return _audit(n, graph, period=1, gap=gap, rounds=rounds_at(gap, FACTOR), carried=carried, low=low, told=told)
 
 
-def audit_schedule(n: int, rounds: Sequence[Sequence[Edge]]) -> Audit:
+def audit_schedule(n: int, rounds: Sequence[Sequence[Edge]], told: Told = lambda _: None) -> Audit:
     """The figures of a graph that runs through `rounds`, one or more, again and again.
 
     Rounds to shrink are counted from the first round.  The certificates (budget.py) are about every single round, so a
     liar is withstood only if each round's graph withstands it: pairs withstand nobody.  What is impossible on all edges
     together is so on some of them.
     """
+    told(_LIARS)
     graph = union(rounds)
+    carried = _carried_in_every(n, rounds, budgets(n, graph))
+    told(_SPEED)
     period = [mixing_matrix(n, edges) for edges in rounds]
     whole = is_connected(n, graph)
     return _audit(
         n, graph, period=len(rounds), gap=period_gap(period) if whole else 0.0,
         rounds=rounds_to_shrink_in_periods(period, FACTOR) if whole else math.inf,
-        carried=_carried_in_every(n, rounds, budgets(n, graph)), low=None,
+        carried=carried, low=None, told=told,
     )  # fmt: skip
 
 
@@ -108,12 +116,15 @@ def to_tables(audit: Audit) -> dict[str, Any]:
 
 
 def _audit(
-    n: int, graph: Sequence[Edge], *, period: int, gap: float, rounds: float, carried: Budgets, low: Lowest | None
-) -> Audit:
+    n: int, graph: Sequence[Edge], *, period: int, gap: float, rounds: float, carried: Budgets, low: Lowest | None,
+    told: Told,
+) -> Audit:  # fmt: skip
+    told("how it hangs together")
     degrees = [len(neighbors) for neighbors in neighbors_of(n, graph)]
     pieces, losses, bridges = anatomy(n, graph)
     far = distances(n, graph)
     cut = weakest_cut(n, graph, low)
+    told("what declaring liars would cost")
     return Audit(
         peers=n,
         edges=len(graph),

@@ -316,6 +316,13 @@ def test_a_mistake_is_one_sentence(arguments, complaint):
     assert complaint in refused("audit", *arguments)
 
 
+def test_a_wish_that_is_refused_is_refused_before_the_graph_is_audited(monkeypatch):
+    monkeypatch.setattr("gossipfl.overlay.audit", lambda *_: pytest.fail("audited"))
+    assert "up to 500" in refused(
+        "audit", "quickstart", "--set", "overlay.kind=ring", "--set", "peers.count=501", "--want", "1"
+    )
+
+
 def test_what_never_changes_cannot_be_watched():
     assert "do not change" in refused("show", "quickstart", "--watch")
 

@@ -53,6 +53,17 @@ def test_a_ring_of_32_is_mended_with_few_edges_that_are_spread_evenly() -> None:
     assert max(degrees) < 11
 
 
+def test_500_peers_are_mended_in_steps_that_are_told_with_few_edges() -> None:
+    n, said = 500, list[str]()
+    graph = sorted({(min(i, j), max(i, j)) for i in range(n) for j in ((i + 1) % n, (i + 2) % n, (i + 3) % n)})
+    new = edges_to_withstand(n, graph, 2, said.append)
+    degrees = [len(others) for others in neighbors_of(n, [*graph, *new])]
+    assert len(new) < 2700
+    assert max(degrees) <= 18
+    assert 20 < len(said) < 150                          # one decomposition of 500 x 500 each
+    assert said[-1].endswith("placements of liars")
+
+
 def test_where_the_least_joined_lie_among_peers_who_all_know_each_other_they_are_joined_more() -> None:
     clique = [(i, j) for i in range(11) for j in range(i + 1, 11)]
     graph = sorted([*clique, (0, 11), (1, 12)])          # all weights are relative to the two that hang on
