@@ -1,7 +1,7 @@
 """A text file of edges: two names a line, a lone name is a peer without edges, # begins a comment.
 
-A name is any word.  Peers are numbered in the order of the file, or if all names are numbers, in theirs.  An edge may
-stand there twice, in both directions, as many programs write it.
+A name is any word without a comma or semicolon, which would hide a pair.  Peers are numbered in the order of the file,
+or if all names are numbers, in theirs.  An edge may stand there twice, in both directions, as many programs write it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ def read(path: Path) -> tuple[tuple[str, ...], tuple[Edge, ...]]:
 
 def _words(path: Path, number: int, line: str) -> list[str]:
     words = line.partition("#")[0].split()
+    if any(mark in word for word in words for mark in ",;"):
+        raise ConfigError(f"{path.name}, line {number}: {line.strip()!r} divides names by a comma or semicolon; write "
+                          "blanks between them")  # fmt: skip
     if len(words) > 2 or (len(words) == 2 and words[0] == words[1]):
         raise ConfigError(f"{path.name}, line {number}: {line.strip()!r} is no edge; write two different names")
     return words

@@ -43,6 +43,9 @@ def test_any_graph_comes_back_from_its_file(tmp_path_factory, n, data):
         ("a b\nb c d\n", "edges.txt, line 2: 'b c d' is no edge"),
         ("a a\n", "edges.txt, line 1: 'a a' is no edge"),
         ("# nothing\n", "holds no edge"),
+        ("a b\na,b\n", "edges.txt, line 2: 'a,b' divides names by a comma"),
+        ("a, b\n", "write blanks between them"),
+        ("b;c\n", "write blanks between them"),
     ],
 )
 def test_a_line_that_is_no_edge_is_named(edge_file, text, complaint):
