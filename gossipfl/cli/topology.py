@@ -50,7 +50,8 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Of a scenario: such as overlay.kind=ring.")
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="Of a scenario, instead of its first one.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; with --watch a line per change.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJsonLines = Annotated[bool, typer.Option("--json", help="Print JSON; with --watch a line per change.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Follow the running nodes until Ctrl-C.")]
 Every = Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="How often --watch looks.")]
 
@@ -65,7 +66,7 @@ def show(
     seed: Seed = None,
     watch: Watch = False,
     every: Every = watching.EVERY_S,
-    as_json: AsJson = False,
+    as_json: AsJsonLines = False,
 ) -> None:
     """List every peer, its neighbors, and one-sided claims."""
     from gossipfl.cli import topology_text as text
@@ -123,7 +124,7 @@ def draw(
     seed: Seed = None,
     watch: Watch = False,
     every: Every = watching.EVERY_S,
-    as_json: AsJson = False,
+    as_json: AsJsonLines = False,
 ) -> None:
     """Draw the graph, and what holds it together."""
     from gossipfl.cli.topology_text import summary
@@ -169,9 +170,9 @@ def _limited(known: Known, peers_max: int) -> Known:
     from gossipfl.errors import ConfigError
 
     if len(known.names) > peers_max:
+        smaller = "; look at a smaller one of its kind, such as with --set peers.count=1000" if known.declares else ""
         raise ConfigError(
-            f"{known.where} has {len(known.names)} peers, and this is done for up to {peers_max}: "
-            "look at a smaller one of its kind, such as with --set peers.count=1000"
+            f"{known.where} has {len(known.names)} peers, and this is done for up to {peers_max}{smaller}"
         )
     return known
 
@@ -234,4 +235,7 @@ def _print(found: dict[str, Any] | RenderableType) -> None:
         return
     from rich.console import Console
 
-    Console().print(found)
+    console = Console()
+    with console.capture() as drawn:
+        console.print(found)
+    typer.echo("\n".join(map(str.rstrip, drawn.get().splitlines())))       # rich fills the lines of a table with blanks

@@ -5,7 +5,7 @@ Pure: a graph comes in, text goes out.  Whatever peers or files wrote is shown a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def advise(known: Known, found: Audit, wanted: Wanted | None = None) -> list[str
 
     numbered = known.labels == tuple(map(str, range(len(known.labels))))
     said = [*filter(None, [known.remark]), *sentences(found, None if numbered else known.labels)]
-    return [*said, *([_wish(known, wanted)] if wanted else [])]
+    return [*said, *_declared(known, found), *([_wish(known, wanted)] if wanted else [])]
 
 
 def look(known: Known) -> Look:
@@ -169,16 +169,42 @@ def _weakest_cut(known: Known) -> Cut | None:
     return Cut(tuple(kept[peer] for peer in found.side), edges, found.quotient)
 
 
+def _declared(known: Known, found: Audit) -> Iterator[str]:
+    """What a scenario's own rule is worth on this graph, and where more lie than it is to withstand."""
+    from gossipfl.node.choice import choose
+    from gossipfl.overlay.structure import neighbors_of
+    from gossipfl.scenario.standing import outnumbered
+
+    asked = known.declares
+    if asked is None:
+        return
+    pre = f", pre = [{', '.join(asked.pre)}]" if asked.pre else ""
+    said = f"the file declares rule = {asked.rule}{pre} and byzantine_max = {asked.byzantine_max}"
+    said += f", and {_count(len(known.liars), 'peer')} lie{'s' if len(known.liars) == 1 else ''}"
+    if known.rounds:
+        yield said
+        return
+    choice = choose(found.peers, known.edges, asked.byzantine_max, rule=asked.rule, pre=asked.pre,
+                    carried=found.carried)  # fmt: skip
+    chosen = f"{' + '.join([*choice.pre, choice.rule])} is chosen, " if asked.rule == "auto" else ""
+    yield f"{said}: {chosen}{choice.why}"
+    warning = outnumbered(neighbors_of(found.peers, known.edges), known.liars, asked.byzantine_max)
+    yield from [warning] if warning and asked.byzantine_max else []
+
+
 def _wish(known: Known, wanted: Wanted) -> str:
     """Which edges to add, all of them named: somebody has to add them."""
+    from gossipfl.overlay.advice import joined
+
     liars = _count(wanted.budget, "liar")
     if not wanted.edges:
         return f"{liars} can be withstood for sure without another edge"
     least, mean, most = wanted.degree
-    named = ", ".join(f"{known.labels[i]}-{known.labels[j]}" for i, j in wanted.edges)
+    degrees = f"{least} neighbors each" if least == most else f"{least} to {most} neighbors, {mean:.1f} on average"
+    named = ", ".join(joined(edge, known.labels) for edge in wanted.edges)
     return (
-        f"to withstand {liars} for sure, add {_count(len(wanted.edges), 'edge')}, after which peers have {least} to "
-        f"{most} neighbors, {mean:.1f} on average: {named}"
+        f"to withstand {liars} for sure, add {_count(len(wanted.edges), 'edge')}, after which peers have {degrees}: "
+        f"{named}"
     )
 
 
@@ -203,6 +229,8 @@ def _peers(known: Known, names: Sequence[str] = ()) -> list[dict[str, Any]]:
 
 
 def _figures(known: Known, found: Audit) -> list[tuple[str, str]]:
+    from gossipfl.overlay.advice import joined
+
     least, mean, most = found.degree
     label = known.labels
     distance = "endless"
@@ -213,11 +241,11 @@ def _figures(known: Known, found: Audit) -> list[tuple[str, str]]:
     return [
         ("peers", str(found.peers)),
         ("edges", str(found.edges)),
-        ("neighbors of a peer", f"{least} to {most}, {mean:.1f} on average"),
+        ("neighbors of a peer", str(least) if least == most else f"{least} to {most}, {mean:.1f} on average"),
         ("pieces", f"{len(found.components)}, of {_some(list(map(str, found.components)))} peers"),
         ("distance", distance),
         ("cannot be lost", _some([label[loss.peer] for loss in found.cannot_be_lost]) or "nobody"),
-        ("bridges", _some([f"{label[i]}-{label[j]}" for i, j in found.bridges]) or "none"),
+        ("bridges", _some([joined(edge, label) for edge in found.bridges]) or "none"),
         ("spectral gap", f"{found.spectral_gap:.4g}{period}"),
         ("algebraic connectivity", "-" if found.mu is None else f"{found.mu:.4g}"),
         ("rounds to a thousandth", rounds),
@@ -227,12 +255,13 @@ def _figures(known: Known, found: Audit) -> list[tuple[str, str]]:
 
 def _carried(found: Audit) -> list[tuple[str, str]]:
     """What liars it withstands."""
-    rows = [("certified budget", f"{_count(found.certified_budget, 'liar')}; {found.certified_budget_nna} for nna")]
+    certified = f"{_count(found.certified_budget, 'liar')} with cs_plus, {found.certified_budget_nna} with nna"
+    rows = [("certified budget", certified)]
     if found.impossible_budget is not None:
         rows.append(("impossible from", _count(found.impossible_budget, "liar")))
     if len(found.mu_after) > 1:
-        left = [f"{mu:.4g}" for mu in found.mu_after[1:]]
-        rows.append(("connectivity left", f"{', '.join(left)} after 1, 2 ... liars placed worst"))
+        left = ", ".join(f"{mu:.4g} after {b}" for b, mu in enumerate(found.mu_after[1:], 1))
+        rows.append(("connectivity left", f"{left} liar{'s' if len(found.mu_after) > 2 else ''} placed worst"))
     if found.isolation:
         shares = ", ".join(f"{share:.0%} for {b}" for b, share in enumerate(found.isolation, 1))
         rows.append(("cost of declaring", f"{shares}: disagreement kept where nobody lies"))

@@ -24,11 +24,19 @@ def sentences(audit: Audit, names: Sequence[str] | None = None) -> list[str]:
     return [*weak, *speech.cut(), speech.speed(), *speech.budget(), *speech.cost()]
 
 
+def joined(edge: Edge, names: Sequence[str] | None) -> str:
+    """An edge in words; blanks around the dash where a name holds one."""
+    if names is None:
+        return "{}-{}".format(*edge)
+    return (" - " if any("-" in name for name in names) else "-").join(names[end] for end in edge)
+
+
 class _Speech:
     """The sentences of one audit, by what they are about."""
 
     def __init__(self, audit: Audit, names: Sequence[str] | None) -> None:
         self._audit, self._names = audit, names
+        self._asked: set[Edge] = set()                   # edges that a sentence has named already
 
     def pieces(self) -> Iterator[str]:
         sizes = self._audit.components
@@ -100,7 +108,7 @@ class _Speech:
 
     def _withstood(self, b: int) -> str:
         nna, sure = self._audit.certified_budget_nna, _proven(b, self._audit.proven_budget)
-        rule = "" if self._audit.period > 1 else f" by clipping, {nna} by dropping the farthest"
+        rule = "" if self._audit.period > 1 else f" with rule cs_plus, {nna} with nna"
         return f"{_count(b, 'liar')} can be withstood for sure wherever they sit{rule}{sure}"
 
     def _unequal(self, b: int) -> str:
@@ -121,10 +129,16 @@ class _Speech:
         return f"one edge, {self._edge(bridge.edge)}, {what}{remedy}"
 
     def _add(self, edges: Sequence[Edge]) -> str:
-        return f"add the edge{'s' if len(edges) > 1 else ''} {_some([self._edge(edge) for edge in edges])}"
+        """What to add, each edge once: one remedy often mends the loss of a peer and of its edges."""
+        new = [edge for edge in edges if edge not in self._asked]
+        self._asked.update(new[:SHOWN])
+        if not new:
+            return f"the edge{'s' if len(edges) > 1 else ''} named above will do"
+        besides = " besides those named above" if len(new) < len(edges) else ""
+        return f"add the edge{'s' if len(new) > 1 else ''} {_some([self._edge(edge) for edge in new])}{besides}"
 
     def _edge(self, edge: Edge) -> str:
-        return "-".join(str(end) if self._names is None else self._names[end] for end in edge)
+        return joined(edge, self._names)
 
     def _peer(self, peer: int) -> str:
         return f"peer {peer}" if self._names is None else self._names[peer]

@@ -56,6 +56,7 @@ class Audit:
     certified_budget: int                                # liars that CS+ withstands wherever they sit, in every round
     certified_budget_nna: int                            # the same for NNA
     certified_in_use: int                                # certified_budget with Metropolis weights, or less
+    certified_in_use_nna: int                            # the same for NNA
     proven_budget: int                                   # of certified_budget, what no search can have overlooked
     proven_in_use: int                                   # the same of certified_in_use
     impossible_budget: int | None                        # liars from which on no rule can promise anything
@@ -63,6 +64,11 @@ class Audit:
     liars_at: tuple[int, ...]                            # the worst place found for one more than is certified
     weakest_cut: Cut | None                              # None where no cut is weaker than another, or all is cut
     isolation: tuple[float, ...]                         # of declaring 1, 2, 3 liars where nobody lies; see cost.py
+
+    @property
+    def carried(self) -> Budgets:
+        """Of these figures those about liars."""
+        return Budgets(**{field.name: getattr(self, field.name) for field in fields(Budgets)})
 
     @property
     def articulation_points(self) -> tuple[int, ...]:
@@ -143,6 +149,7 @@ def _audit(
         certified_budget=carried.certified_budget,
         certified_budget_nna=carried.certified_budget_nna,
         certified_in_use=carried.certified_in_use,
+        certified_in_use_nna=carried.certified_in_use_nna,
         proven_budget=carried.proven_budget,
         proven_in_use=carried.proven_in_use,
         impossible_budget=carried.impossible_budget,
@@ -161,14 +168,15 @@ def _isolation(n: int, graph: Sequence[Edge], cut: Cut | None, rounds: float) ->
 def _carried_in_every(n: int, rounds: Sequence[Sequence[Edge]], together: Budgets) -> Budgets:
     """Looks for a round that falls apart first, because that is cheap and settles it."""
     if not all(is_connected(n, edges) for edges in rounds):
-        return replace(together, certified_budget=0, certified_budget_nna=0, certified_in_use=0, proven_budget=0,
-                       proven_in_use=0)  # fmt: skip
+        return replace(together, certified_budget=0, certified_budget_nna=0, certified_in_use=0,
+                       certified_in_use_nna=0, proven_budget=0, proven_in_use=0)  # fmt: skip
     each = [budgets(n, edges) for edges in rounds]
     return replace(
         together,
         certified_budget=min(one.certified_budget for one in each),
         certified_budget_nna=min(one.certified_budget_nna for one in each),
         certified_in_use=min(one.certified_in_use for one in each),
+        certified_in_use_nna=min(one.certified_in_use_nna for one in each),
         proven_budget=min(one.proven_budget for one in each),
         proven_in_use=min(one.proven_in_use for one in each),
     )

@@ -19,6 +19,7 @@ from gossipfl.errors import ConfigError, StateError
 from gossipfl.overlay.structure import Edge, piece_of
 
 if TYPE_CHECKING:
+    from gossipfl.config import AggregationConfig
     from gossipfl.scenario.spec import Scenario
 
 _FOUR = (
@@ -42,6 +43,7 @@ class Known:
     claimed: tuple[Edge, ...] = ()                       # (i, j) of which only i says so; they do not count
     rounds: tuple[tuple[Edge, ...], ...] = ()            # of a graph that changes from round to round: one period
     liars: tuple[int, ...] = ()                          # as the scenario says
+    declares: AggregationConfig | None = None            # the scenario's rule
     alone: tuple[int, ...] = ()                          # running: joined to no node that was asked, while others are
     remark: str = ""                                     # what a reader must know before believing it
 
@@ -165,7 +167,7 @@ def of_scenario(text: str, overrides: Sequence[str] = (), seed: int | None = Non
     names = tuple(map(str, range(count)))
     return Known(where=f"scenario {scenario.scenario.name}, seed {made.seed}", names=names, labels=names,
                  edges=tuple(graph), rounds=rounds, liars=tuple(peer.number for peer in made.liars),
-                 remark=remark)  # fmt: skip
+                 declares=scenario.aggregation, remark=remark)  # fmt: skip
 
 
 def of_file(path: Path) -> Known:

@@ -185,7 +185,7 @@ def test_audit_tells_what_liars_a_graph_withstands_as_a_table_in_words_and_as_js
     options = ("overlay.kind=two_worlds", "overlay.degree=8", "peers.count=26")
     two_worlds = ["quickstart", *(word for option in options for word in ("--set", option))]
     done = topology("audit", *two_worlds)
-    assert "certified budget        3 liars; 1 for nna" in done.stdout
+    assert "certified budget        3 liars with cs_plus, 1 with nna" in done.stdout
     assert "impossible from         6 liars" in done.stdout
     assert "0% for 1, 0% for 2, 0% for 3" in done.stdout
     told = json.loads(topology("audit", *two_worlds, "--json").stdout)
@@ -196,6 +196,38 @@ def test_audit_tells_what_liars_a_graph_withstands_as_a_table_in_words_and_as_js
     assert told["weakest_cut"]["side"] == list(range(13))
     assert len(told["weakest_cut"]["edges"]) == 104
     assert any(sentence.startswith("3 liars can be withstood for sure") for sentence in told["sentences"])
+
+
+def test_audit_says_what_a_scenarios_own_rule_is_worth_on_its_graph_and_how_many_lie():
+    def standing(*options):
+        sets = [word for option in ("overlay.kind=full", *options) for word in ("--set", option)]
+        told = json.loads(topology("audit", "poisoned", *sets, "--json").stdout)
+        return [sentence for sentence in told["sentences"] if "byzantine_max" in sentence]
+
+    certain, warning = standing("aggregation.rule=auto", "aggregation.byzantine_max=1")
+    assert certain.startswith("the file declares rule = auto and byzantine_max = 1, and 2 peers lie: cs_plus is chosen")
+    assert ", certified: cs_plus withstands 1 liar" in certain
+    assert warning.startswith("8 of 8 honest peers will have more lying neighbors than byzantine_max = 1")
+    [mean] = standing("aggregation.rule=mean")
+    assert mean.startswith("the file declares rule = mean and byzantine_max = 2, and 2 peers lie: ")
+    assert "a mean follows a single liar anywhere" in mean
+
+
+def test_audit_reads_well_where_all_have_as_many_neighbors_and_one_liar_is_too_many(tmp_path):
+    (tmp_path / "ring.txt").write_text("icu-1 b\nb c\nc d\nd e\ne f\nf icu-1\n")
+    done = topology("audit", "ring.txt", "--want", "1", cwd=tmp_path)
+    assert "neighbors of a peer     2\n" in done.stdout
+    assert " after 1 liar placed worst\n" in done.stdout
+    assert "after which peers have 5 neighbors each" in " ".join(done.stdout.split())
+    assert "icu-1 - d" in done.stdout
+    assert not any(line.endswith(" ") for line in done.stdout.splitlines())
+
+
+def test_only_a_scenario_that_is_too_large_is_told_how_to_make_it_smaller(tmp_path):
+    (tmp_path / "many.txt").write_text("".join(f"{i} {i + 1}\n" for i in range(2000)))
+    sentence = refused("audit", "many.txt", cwd=tmp_path)
+    assert "2001 peers" in sentence
+    assert "--set" not in sentence
 
 
 def test_audit_names_the_edges_to_add_for_a_wanted_number_of_liars_and_with_them_it_is_withstood(tmp_path):

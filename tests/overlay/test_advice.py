@@ -27,8 +27,20 @@ def test_peers_are_called_by_their_names() -> None:
     said = sentences(audit(3, edges("line", 3)), names=["ann", "bob", "cy"])
     assert said[:2] == [
         "losing bob cuts off 1 peer: add the edge ann-cy",
-        "one edge, ann-bob, holds 1 peer to the others: add the edge ann-cy",
+        "one edge, ann-bob, holds 1 peer to the others: the edge named above will do",
     ]
+
+
+def test_an_edge_that_mends_several_losses_is_asked_for_once() -> None:
+    said = sentences(audit(9, [*edges("star", 6), (6, 7), (6, 8), (7, 8)]))
+    asked = re.findall(r"\d+-\d+", " ".join(one.partition("add the edge")[2] for one in said))
+    assert len(asked) == len(set(asked)) >= 5
+    assert sum(one.endswith("the edge named above will do") for one in said) > 0
+
+
+def test_an_edge_between_names_with_hyphens_has_blanks_around_its_own() -> None:
+    said = sentences(audit(3, edges("line", 3)), names=["icu-1", "icu-2", "lab"])
+    assert said[0] == "losing icu-2 cuts off 1 peer: add the edge icu-1 - lab"
 
 
 def test_a_graph_in_pieces_hears_which_edges_join_them_and_that_it_never_agrees() -> None:
@@ -44,7 +56,7 @@ def test_what_holds_well_is_told_to() -> None:
     assert sentences(audit(12, edges("full", 12))) == [
         "no single peer and no single edge holds the graph together",
         f"{SPEED} 1 round at worst",
-        "2 liars can be withstood for sure wherever they sit by clipping, 1 by dropping the farthest",
+        "2 liars can be withstood for sure wherever they sit with rule cs_plus, 1 with nna",
         "from 4 liars on, placed worst, no rule whatever can promise agreement on a graph such as this",
         "declaring 3 liars is not free even where nobody lies: 15% of the disagreement that plain gossip takes away "
         "would stay",
