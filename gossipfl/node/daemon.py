@@ -6,7 +6,6 @@ The running peer is node.py; the command line that comes here is cli/node.py.
 from __future__ import annotations
 
 import asyncio
-import logging
 import shutil
 import sys
 from contextlib import closing
@@ -30,8 +29,6 @@ from gossipfl.protocol.peer import Peer
 
 KEY_FILE = "key"
 _GIL_SWITCH_S = 0.001                # how soon the loop gets the interpreter back from a thread that computes
-
-logger = logging.getLogger(__name__)
 
 
 def run_node(
@@ -67,6 +64,8 @@ def run_node(
                 make_worker,
             )  # fmt: skip
             del shard                                    # the learner's copy is enough
+            if store.last_round() is None:               # nobody has lived by this key yet
+                node.first_words = f"= my key is in {state / KEY_FILE}; keep it, and keep it to yourself"
             return asyncio.run(node.run(live=live))
     except UserError:
         if is_new and (node is None or not node.is_ready):
@@ -87,7 +86,6 @@ def own_identity(state: Path) -> Identity:
         if (state / STORE_FILE).exists():
             raise StateError(f"{state} has a history and no key: bring back {state / KEY_FILE} or name another")
         Identity.generate().save(state / KEY_FILE)
-        logger.info("= a new key is in %s; keep it, and keep it to yourself", state / KEY_FILE)
     return Identity.load(state / KEY_FILE)
 
 

@@ -80,6 +80,7 @@ class Node:
         self._mixing: ev.Mix | None = None
         self._jobs: set[asyncio.Future[Any]] = set()
         self.is_ready = False                            # the learner is built: from now on something can be lost
+        self.first_words = ""                            # said when it is ready: a start that fails leaves nothing
         self._exit_code = 0
 
     # -------------------------------------------------------------------------------------- from start to end
@@ -285,6 +286,8 @@ class Node:
 
     def _learner_built(self, ready: ev.Ready) -> None:
         self.is_ready = True
+        if self.first_words:
+            logger.info(self.first_words)
         logger.info("= learner ready: %d parameters, round %d", ready.size, ready.round)
         self._feed(ready)
 

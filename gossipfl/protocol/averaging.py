@@ -115,7 +115,7 @@ class Averaging:
         self.round.ready(event.round, now)
         self._published_round = max(event.round - 1, 0)
         wait_s, neighbors = self._options.round.start_wait_s, self.round.start_neighbors
-        wait = Story("=", f"waits for {neighbors} neighbors, at most {wait_s:g} s")
+        wait = Story("=", f"waits for {neighbors} neighbor{'s' * (neighbors != 1)}, at most {wait_s:g} s")
         return [wait, *self.serving.ready(event.state)]
 
     def trained(self, event: Trained, neighbors: list[Link], now: float) -> list[Effect]:

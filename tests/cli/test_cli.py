@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import socket
 import subprocess
 import sys
 
@@ -163,6 +164,20 @@ def test_a_lone_node_trains_tells_its_id_and_ends_with_0(tmp_path, agreed):
     assert done.returncode == 0, done.stderr
     assert str(Identity.load(state / "key").peer_id) in done.stderr
     assert "went through round 1" in done.stderr
+    assert "waits for 0 neighbors" in done.stderr
+    assert f"my key is in {state / 'key'}; keep it" in done.stderr
+    again = gossipfl("node", "--federation", agreed, "--state", state, "--data", "digits", *options, *learner,
+                     cwd=examples)  # fmt: skip
+    assert "keep it" not in again.stderr
+
+
+def test_a_node_whose_port_is_taken_leaves_nothing_and_speaks_of_no_key(tmp_path, agreed):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = ("--no-mdns", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+        done = gossipfl("node", "--federation", agreed, "--state", tmp_path / "state", "--data", "digits", *listen)
+    assert done.returncode == 2
+    assert "key" not in done.stderr
+    assert not (tmp_path / "state").exists()
 
 
 # ---- status

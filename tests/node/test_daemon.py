@@ -24,6 +24,7 @@ def test_two_daemons_train_together_and_leave_when_their_rounds_are_done(tmp_pat
         with Daemon(agreed, tmp_path / "b", parts=2, part=1, rounds=8, peers=[a.address]) as b:
             assert [a.process.wait(60), b.process.wait(60)] == [0, 0]
     assert len(a.rounds()) == len(b.rounds()) == 8
+    assert a.told("waits for 1 neighbor, ")
     assert a.rounds()[-1].accuracy > 0.85
     assert sum(row.heard for row in a.rounds()) >= 6
 
