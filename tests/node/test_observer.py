@@ -70,7 +70,8 @@ def test_a_visitor_finds_a_node_by_mdns_and_sees_what_the_nodes_see(chain, agree
     begun = time.monotonic()
     seen = observe(federation.load(agreed), interfaces=LOOPBACK)
     assert time.monotonic() - begun < MDNS_S
-    assert [picture(seen)] * 3 == [topology(daemon) for daemon in chain]
+    assert [picture(seen)] * 3 == [picture(topology(daemon)) for daemon in chain]
+    assert [topology(daemon)["asked"] for daemon in chain] == [[daemon.node_file()["peer_id"]] for daemon in chain]
     assert set(seen["asked"]) <= set(seen["nodes"])
     assert seen["asked"]
 
@@ -78,7 +79,7 @@ def test_a_visitor_finds_a_node_by_mdns_and_sees_what_the_nodes_see(chain, agree
 @pytest.mark.parametrize("asked", range(3), ids=list(CHAIN))
 def test_any_one_node_shows_everything(chain, agreed, asked):
     seen = observe(federation.load(agreed), peers=[host(chain[asked])], mdns=False)
-    assert picture(seen) == topology(chain[0])
+    assert picture(seen) == picture(topology(chain[0]))
     assert seen["asked"] == [chain[asked].node_file()["peer_id"]]
 
 
@@ -97,7 +98,7 @@ def test_one_that_does_not_answer_hides_nothing(chain, agreed):
     with socket.create_server(("127.0.0.1", 0)) as mute:
         place = f"127.0.0.1:{mute.getsockname()[1]}"
         seen = observe(federation.load(agreed), peers=[place, host(chain[1])], mdns=False)
-    assert picture(seen) == topology(chain[1])
+    assert picture(seen) == picture(topology(chain[1]))
 
 
 # --------------------------------------------------------------------------------------------------- no trace is left
