@@ -24,7 +24,7 @@ from pathlib import Path
 
 from studies import cells
 
-from gossipfl.errors import UserError
+from gossipfl.errors import StateError, UserError
 
 OUT = Path("runs") / "robustness"
 STUDIES = ("consensus", "server", "dumbbell", "ring", "placement", "fairness", "grid")
@@ -37,12 +37,20 @@ MODELS = {                                   # where there is a choice, the firs
 def main(words: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(words)
     study = import_module(f"studies.{options.study}").study(options)
+    _make(options.out)
     rows = cells.perform(study, options.out, options.jobs, _merged(options.only))
     told = study.report(rows)
     _write(options.out / f"{study.name}.md", told + "\n")
     for name, picture in study.pictures(rows).items():
         _write(options.out / name, picture)
     print(told)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"cannot make {folder}: {error.strerror}; name another directory with --out") from None
 
 
 def _write(path: Path, text: str) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from gossipfl.config import to_tables, to_toml
@@ -16,10 +17,21 @@ FEDERATION_FILE = "federation.toml"
 LOG_FILE = "log.txt"
 
 
+def claim(out: Path) -> None:
+    """Make the directory of a run.  Raises StateError if it holds anything or there is no writing to it."""
+    try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise StateError(f"{out} is not an empty directory: name another one or move it away")
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise StateError(f"cannot write to {out}: {error.strerror}; name another directory with --out") from None
+
+
 def prepare(plan: Plan, out: Path) -> None:
     """Write every peer's directory: key, options, federation.  Raises StateError if `out` holds anything."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise StateError(f"{out} is not an empty directory: name another one or move it away")
+    claim(out)
     for peer in plan.peers:
         directory = directory_of(out, peer)
         directory.mkdir(parents=True, mode=0o700)

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from gossipfl.scenario import alone, plan, processes, report, virtual
+from gossipfl.scenario import alone, directories, plan, processes, report, virtual
 from gossipfl.scenario.progress import View
 from gossipfl.scenario.spec import Scenario
 
@@ -41,6 +41,7 @@ def run(
         alone.check_data(planned)
         for sentence in planned.told:
             view.say(sentence)
+        directories.claim(out)
         if spec.scenario.engine == "virtual":
             ran = virtual.run(planned, out, view)
         else:

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import socket
 import subprocess
 import sys
@@ -224,6 +225,15 @@ def test_a_scenario_that_cannot_be_run_is_refused_and_leaves_nothing(tmp_path, a
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("engine", ["virtual", "processes"])
+@pytest.mark.parametrize("out", ["file/run", "/proc/run"])
+def test_a_run_that_cannot_be_written_is_refused_before_it_begins(tmp_path, engine, out):
+    (tmp_path / "file").write_text("mine")
+    sentence = refused("scenario", "run", "poisoned", "--engine", engine, "--out", out, cwd=tmp_path)
+    assert sentence.startswith(f"gossipfl: cannot write to {out}: ")
+    assert "--out" in sentence
+
+
 @pytest.fixture(scope="module")
 def sprinted(tmp_path_factory):
     """A scenario that was run, and its --out."""
@@ -259,6 +269,10 @@ def test_a_report_is_told_again_compared_and_drawn_anew(sprinted, tmp_path):
     shown = gossipfl("scenario", "report", out, "--html", tmp_path / "page.html", "--json")
     assert json.loads(shown.stdout) == json.loads((out / "report.json").read_text())
     assert (tmp_path / "page.html").read_text() == first
+    copy = shutil.copytree(out, tmp_path / "copy")
+    for damaged in ('{"a": 1}\n', "[]\n", "{\n"):
+        (copy / "metrics.jsonl").write_text(damaged)
+        assert "metrics.jsonl is damaged" in refused("scenario", "report", copy)
     nowhere = tmp_path / "no" / "page.html"
     assert "name another file with --html" in refused("scenario", "report", out, "--html", nowhere)
 

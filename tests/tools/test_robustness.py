@@ -190,6 +190,12 @@ def test_a_file_that_names_nothing_to_measure_is_a_mistake(tmp_path):
     assert (code, errors) == (2, "robustness.py: --b names none: leave it out for 1, 2\n")
 
 
+def test_a_directory_that_cannot_be_made_is_one_sentence_and_2():
+    code, _, errors = run(*GRID, "--out", "/proc/x")
+    assert (code, errors.count("\n")) == (2, 1)
+    assert errors.startswith("robustness.py: cannot make /proc/x: ")
+
+
 def test_a_file_of_another_version_is_not_written_into(tmp_path):
     (tmp_path / "grid.csv").write_text("hash,rule\nabc,mean\n")
     code, _, errors = run(*GRID, "--out", tmp_path)

@@ -15,6 +15,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from gossipfl.config import to_tables
@@ -130,11 +131,21 @@ def read_metrics(out: Path) -> list[Tables]:
     """Every peer's rounds of a run in `out`.  Raises StateError if they are not there or damaged."""
     path = out / METRICS_FILE
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        msgspec.convert(rows, list[_Row])
+        return rows
     except OSError as error:
         raise StateError(f"cannot read {path}, from which the page is drawn: {error.strerror}") from None
     except ValueError as error:
         raise StateError(f"{path} is damaged ({error}): run the scenario again") from None
+
+
+class _Row(msgspec.Struct):
+    """What the page reads of a line; lines of other versions hold more or less besides."""
+
+    peer: int
+    round: int
+    accuracy: float | None
 
 
 def metrics(ran: Ran) -> list[Tables]:
