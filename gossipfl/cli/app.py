@@ -7,9 +7,11 @@ A command imports what it works with inside its function: `--help` must not wait
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from gossipfl import __version__
 from gossipfl.cli import federation, identity, node, scenario, status, topology
 from gossipfl.errors import UserError
 
@@ -29,6 +31,21 @@ app.add_typer(federation.app, name="federation")
 app.add_typer(identity.app, name="identity")
 app.command("status")(status.status)
 app.add_typer(topology.app, name="topology")
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback(help=app.info.help)
+def _before_a_command(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Takes what stands before the command's name."""
 
 
 def main() -> None:
