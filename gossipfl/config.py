@@ -6,13 +6,18 @@ The scenario file has a format of its own (scenario/spec.py) that is made of the
 
 from __future__ import annotations
 
+import difflib
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, dataclass_transform
 
 import msgspec
 
 from gossipfl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from msgspec import inspect
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -207,7 +212,48 @@ def parse(tables: Any, section: type[Section], where: str) -> Section:
     except msgspec.ValidationError as error:
         reason, _, location = str(error).partition(" - at `$")
         path = location.rstrip("`").lstrip(".")
+        reason, path = _explained(reason, path, section)
         raise ConfigError(f"{reason[:1].lower()}{reason[1:]} ({where})", path) from None
+
+
+def _explained(reason: str, path: str, section: type[msgspec.Struct]) -> tuple[str, str]:
+    """What msgspec says, and where, with what it leaves out: the choices that there are, and the key that was meant."""
+    from msgspec import inspect
+
+    kinds = _kinds(inspect.type_info(section))
+    for step in re.findall(r"[^.\[\]]+", path):
+        kinds = [inner for kind in kinds for inner in _inside(kind, step)]
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", reason):
+        keys = [field.encode_name for kind in kinds if isinstance(kind, inspect.StructType) for field in kind.fields]
+        near = difflib.get_close_matches(unknown[1], keys, 1)
+        known = f"did you mean {near[0]}?" if near else f"there are {', '.join(keys)}" if keys else "it takes none"
+        return f"unknown key; {known}", f"{path}.{unknown[1]}".lstrip(".")
+    if wrong := re.fullmatch(r"Invalid enum value (.*)", reason):
+        choices = ["a number"] if any(isinstance(kind, inspect.FloatType | inspect.IntType) for kind in kinds) else []
+        choices += [str(value) for kind in kinds if isinstance(kind, inspect.LiteralType) for value in kind.values]
+        return f"cannot be {wrong[1]}: choose {' or '.join(filter(None, [', '.join(choices[:-1]), choices[-1]]))}", path
+    return reason, path
+
+
+def _kinds(kind: inspect.Type) -> list[inspect.Type]:
+    """The alternatives of a type."""
+    from msgspec import inspect
+
+    return list(kind.types) if isinstance(kind, inspect.UnionType) else [kind]
+
+
+def _inside(kind: inspect.Type, step: str) -> list[inspect.Type]:
+    """What may stand under a key or number."""
+    from msgspec import inspect
+
+    match kind:
+        case inspect.StructType():
+            return [inner for field in kind.fields if field.encode_name == step for inner in _kinds(field.type)]
+        case inspect.VarTupleType():
+            return _kinds(kind.item_type)
+        case inspect.TupleType():
+            return _kinds(kind.item_types[int(step)])
+    return []
 
 
 def to_tables(section: msgspec.Struct) -> dict[str, Any]:

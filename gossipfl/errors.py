@@ -22,10 +22,10 @@ class UserError(GossipflError):
 
 
 class ConfigError(UserError):
-    """An option that cannot be honoured.  `path` is where it stands, e.g. ``training.batch_size``."""
+    """An option that cannot be honoured.  `path` is where, e.g. ``training.batch_size``, `reason` why."""
 
     def __init__(self, message: str, path: str = "") -> None:
-        self.path = path
+        self.path, self.reason = path, message
         super().__init__(f"{path}: {message}" if path else message)
 
 

@@ -32,12 +32,14 @@ def test_what_is_written_is_what_counts(tmp_path):
 @pytest.mark.parametrize(
     ("text", "path", "reason"),
     [
-        ("[training]\nbatch = 8\n", "training", "unknown field `batch`"),
+        ("[training]\nbatch = 8\n", "training.batch", "unknown key; did you mean batch_size?"),
+        ("[liveness]\nzzz = 8\n", "liveness.zzz", "unknown key; there are ping_idle_s, dead_s, gossip_s,"),
+        ("[aggregation]\non_harm = 'kill'\n", "aggregation.on_harm", "cannot be 'kill': choose isolate or warn"),
         ("[training]\nbatch_size = 'many'\n", "training.batch_size", "expected `int`"),
         ("[training]\nbatch_size = 1.5\n", "training.batch_size", "expected `int`"),
         ("[training]\noptimizer = 'magic'\n", "training.optimizer", "magic"),
         ("[overlay]\nneighbors = ['a', 3]\n", "overlay.neighbors[1]", "expected `str`"),
-        ("nonsense = 1\n", "", "unknown field `nonsense`"),
+        ("nonsense = 1\n", "nonsense", "unknown key; there are listen, announce"),
         ("[discovery]\nmdns = 1\n", "discovery.mdns", "expected `bool`"),
     ],
 )

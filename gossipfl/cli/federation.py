@@ -67,8 +67,12 @@ def _numbers(text: str) -> list[int]:
 
 def _model(tables: dict[str, Any]) -> ModelConfig:
     from gossipfl.config import ModelConfig, parse
+    from gossipfl.errors import ConfigError
 
-    return parse(tables, ModelConfig, "command line")
+    try:
+        return parse(tables, ModelConfig, "command line")
+    except ConfigError as error:
+        raise ConfigError(error.reason, "--model" if error.path == "name" else f"--{error.path}") from None
 
 
 def _print(agreed: Federation, as_json: bool, reveal_key: bool) -> None:

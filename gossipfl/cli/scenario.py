@@ -32,6 +32,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a scenario and report what came of it.  Exit code 1 if it missed what the file expects."""
+    from gossipfl.errors import ConfigError
     from gossipfl.scenario import library, progress, spec
     from gossipfl.scenario.processes.launch import environment
     from gossipfl.scenario.report import summary
@@ -42,7 +43,12 @@ def run(
 
     own = (f"scenario.engine={engine}",) if engine is not None else ()
     path, changes = library.find(file), (*(overrides or ()), *own)
-    scenario = spec.load(path, changes)
+    try:
+        scenario = spec.load(path, changes)
+    except ConfigError as error:
+        if engine is None or error.path != "scenario.engine":
+            raise
+        raise ConfigError(error.reason.removesuffix(f" (--set scenario.engine={engine})"), "--engine") from None
     out = out if out is not None else Path("runs") / time.strftime(f"{scenario.scenario.name}-%Y%m%d-%H%M%S")
     try:
         with progress.on_stderr(scenario) as view:

@@ -20,7 +20,7 @@ from gossipfl.federation import Federation
 from gossipfl.identity import Identity
 from gossipfl.node.choice import AUTO as AUTO_RULE
 from gossipfl.node.choice import Choice, in_force
-from gossipfl.overlay import SCHEDULES, Edge, custom, edges
+from gossipfl.overlay import GRAPHS, SCHEDULES, Edge, custom, edges
 from gossipfl.scenario.checks import check_codec, check_rule
 from gossipfl.scenario.conditions import conditions_of
 from gossipfl.scenario.liars import Attack
@@ -200,6 +200,8 @@ def _edges(spec: Scenario, seed: int) -> tuple[Edge, ...] | None:
             f"{overlay.kind} changes its edges every round, which these engines do not do: "
             'use "exponential", which has them all at once', "overlay.kind",
         )  # fmt: skip
+    if overlay.kind not in GRAPHS:
+        raise ConfigError(f"no graph {overlay.kind!r}; there are {', '.join([AUTO, EDGES, *GRAPHS])}", "overlay.kind")
     return tuple(edges(overlay.kind, count, degree=overlay.degree, seed=seed))
 
 

@@ -66,7 +66,21 @@ def load(path: Path, overrides: tuple[str, ...] = ()) -> Scenario:
     tables = config.read_toml(path)
     for override in overrides:
         set_key(tables, override)
-    return parse(tables, path.name)
+    try:
+        return parse(tables, path.name)
+    except ConfigError as error:
+        raise _blamed(error, path.name, overrides) from None
+
+
+def _blamed(error: ConfigError, file: str, overrides: tuple[str, ...]) -> ConfigError:
+    """The mistake of an override is not the file's."""
+    place = error.path.replace("[", ".").replace("]", "")
+    for override in reversed(overrides):
+        key = override.partition("=")[0].strip()
+        is_new = error.reason.startswith("unknown key") and f"{key}.".startswith(f"{place}.")
+        if is_new or f"{place}.".startswith(f"{key}."):
+            return ConfigError(f"{error.reason.removesuffix(f' ({file})')} (--set {override})", error.path)
+    return error
 
 
 def parse(tables: dict[str, Any], where: str) -> Scenario:
@@ -162,8 +176,12 @@ def _check_liars(spec: Scenario) -> None:
         try:
             liar.build()
         except ConfigError as error:
-            raise ConfigError(str(error), f"liar[{number}]") from None
-        if bool(liar.peers) == bool(liar.count):
+            raise ConfigError(error.reason, f"liar[{number}].{error.path}".rstrip(".")) from None
+        if liar.peers and liar.count:
+            raise ConfigError(
+                f"has both count = {liar.count} and peers: leave one out, or set count = 0", f"liar[{number}]"
+            )
+        if not liar.number:
             raise ConfigError("needs either count, at least 1, or peers", f"liar[{number}]")
     named = [peer for liar in spec.liar for peer in liar.peers]
     if len(set(named)) < len(named) or not all(0 <= peer < spec.peers.count for peer in named):

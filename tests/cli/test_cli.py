@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from gossipfl import __version__
 from gossipfl.identity import Identity, PeerId
 
 HELP = [
@@ -52,6 +53,10 @@ def test_every_command_has_help(command):
     done = gossipfl(*command, "--help")
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: gossipfl")
+
+
+def test_the_version_is_the_packages():
+    assert gossipfl("--version").stdout == f"{__version__}\n"
 
 
 def test_help_takes_less_than_a_third_of_a_second():
@@ -125,7 +130,8 @@ def test_an_open_federation_has_no_key(tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "value", "reason"),
-    [("--codec", "gzip", "no codec 'gzip'"), ("--hidden", "64,many", "64,many"), ("--model", "oracle", "oracle")],
+    [("--codec", "gzip", "no codec 'gzip'"), ("--hidden", "64,many", "64,many"),
+     ("--model", "oracle", "--model: cannot be 'oracle': choose cnn, custom, mlp or softmax")],
 )
 def test_an_agreement_that_cannot_be_kept_is_not_written(tmp_path, option, value, reason):
     assert reason in refused("federation", "new", tmp_path / "f.toml", "--name", "test", option, value)
@@ -213,11 +219,12 @@ def test_scenario_show_prints_the_file_and_as_json_every_default():
     [
         (["nowhere"], "no scenario 'nowhere'"),
         (["quickstart", "--engine", "array"], "not yet available"),
-        (["quickstart", "--engine", "cloud"], "scenario.engine"),
+        (["quickstart", "--engine", "cloud"], "--engine: cannot be 'cloud': choose array, processes or virtual"),
         (["quickstart", "--set", "network.loss=0.1"], "network.discovery"),
         (["quickstart", "--set", "aggregation.byzantine_max=4"], "needs 9 models"),
         (["quickstart", "--set", "data.source=none.csv"], "none.csv"),
-        (["quickstart", "--set", "peers.cuont=3"], "cuont"),
+        (["quickstart", "--set", "peers.cuont=3"], "peers.cuont: unknown key; did you mean count? (--set peers.cuont"),
+        (["quickstart", "--set", "overlay.kind=rong"], "no graph 'rong'; there are auto, edges, full"),
     ],
 )
 def test_a_scenario_that_cannot_be_run_is_refused_and_leaves_nothing(tmp_path, arguments, reason):

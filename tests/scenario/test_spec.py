@@ -26,8 +26,7 @@ def test_a_file_without_the_optional_sections_has_defaults():
                                      "codec", "round", "network", "expect"])  # fmt: skip
 def test_an_unknown_key_is_an_error_that_names_its_section_and_file(section):
     message = wrong(**{section: {"misspelled": 1}})
-    assert message.startswith(f"{section}: ")
-    assert "misspelled" in message
+    assert message.startswith(f"{section}.misspelled: unknown key; ")
     assert "tiny.toml" in message
 
 
@@ -81,12 +80,14 @@ def test_an_attack_keeps_its_own_options_beside_the_common_ones():
         ({"count": 1, "attack": "sign_flip", "scale": -1.0}, "scale must be positive"),
         ({"count": 1, "attack": "gaussian", "sigma": 0.0}, "sigma must be positive"),
         ({"attack": "label_flip"}, "either count"),
-        ({"attack": "label_flip", "count": 1, "peers": [1]}, "either count"),
+        ({"attack": "label_flip", "count": 1, "peers": [1]}, "has both count = 1 and peers"),
+        ({"attack": "label_flip", "count": 1, "placement": "far"}, "placement: cannot be 'far': choose betweenness"),
+        ({"attack": "sign_flip", "count": 1, "scal": 3}, "scal: unknown key; did you mean scale"),
     ],
 )
 def test_a_liar_that_makes_no_sense_is_refused_by_its_place(liar, reason):
     message = wrong(liar=[liar])
-    assert message.startswith("liar[0]: ")
+    assert message.startswith("liar[0]")
     assert reason in message
 
 
@@ -119,6 +120,24 @@ def test_an_override_replaces_a_whole_list_of_sections_or_adds_one():
     parsed = spec.parse(made, "tiny.toml")
     assert parsed.liar == ()
     assert [one.action for one in parsed.churn] == ["leave"]
+
+
+@pytest.mark.parametrize(
+    ("override", "place"),
+    [("peers.count=many", "peers.count"), ("aggregation.rul=mean", "aggregation.rul"), ("agregation.rule=mean", "agre"),
+     ("peers.speeds=[1, 'slow']", "peers.speeds[1]"), ("scenario.rounds=0", "scenario.rounds")],
+)  # fmt: skip
+def test_the_mistake_of_an_override_is_not_the_files(tmp_path, override, place):
+    path = tmp_path / "story.toml"
+    path.write_text("[scenario]\nname = 'story'\nrounds = 3\n[peers]\ncount = 4\n")
+    with pytest.raises(ConfigError) as error:
+        spec.load(path, ("data.source=digits", override))
+    assert str(error.value).startswith(place)
+    assert str(error.value).endswith(f" (--set {override})")
+    assert "story.toml" not in str(error.value)
+    path.write_text("[scenario]\nname = 'story'\n[peers]\ncount = 4\n")
+    with pytest.raises(ConfigError, match=r"missing required field `rounds` \(story.toml\)"):
+        spec.load(path, ("scenario.name=other",))
 
 
 @pytest.mark.parametrize("override", ["aggregation", "=1", "rule=mean", "liar.7.scale=1", "peers.count.deep=1"])

@@ -30,6 +30,8 @@ def test_options_of_an_attack_come_as_json_and_are_read_strictly():
     for name, options in wrong:
         with pytest.raises(ConfigError):
             read_attack(name, options)
+    with pytest.raises(ConfigError, match="scale: cannot be 'x': choose a number or worst"):
+        read_attack("sign_flip", '{"scale": "x"}')
 
 
 def test_a_liar_without_a_federation_file_ends_with_one_sentence(tmp_path, capsys):
