@@ -236,7 +236,10 @@ def test_a_scenario_that_cannot_be_run_is_refused_and_leaves_nothing(tmp_path, a
 @pytest.mark.parametrize("out", ["file/run", "/proc/run"])
 def test_a_run_that_cannot_be_written_is_refused_before_it_begins(tmp_path, engine, out):
     (tmp_path / "file").write_text("mine")
-    sentence = refused("scenario", "run", "poisoned", "--engine", engine, "--out", out, cwd=tmp_path)
+    done = gossipfl("scenario", "run", "poisoned", "--engine", engine, "--out", out, cwd=tmp_path)
+    standing, sentence = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "damage-limited" in standing
     assert sentence.startswith(f"gossipfl: cannot write to {out}: ")
     assert "--out" in sentence
 
