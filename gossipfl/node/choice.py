@@ -177,6 +177,8 @@ _UNPROTECTED = 'unprotected: a mean follows a single liar anywhere; rule = "auto
 
 def unjudged(why: str, rule: str, pre: Sequence[str]) -> Choice:
     """Without figures."""
+    if rule == "mean" and not pre:
+        return Choice(rule=rule, pre=(), standing="unprotected", why=_UNPROTECTED)
     named = ("clipping", ()) if rule == AUTO else (rule, tuple(pre))
     return Choice(rule=named[0], pre=named[1], standing="damage-limited", why=f"damage-limited: {why}")
 

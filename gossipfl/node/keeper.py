@@ -27,7 +27,7 @@ class Keeper:
     def __init__(self, store: Store, state: Path, job: Job) -> None:
         self._store, self._state, self._job = store, state, job
         self._unwritten: list[Work] = []
-        self._records: dict[PeerId, Signed[PeerRecord]] = {}
+        self._records: dict[PeerId, Signed[PeerRecord] | None] = {}      # None: forget it
         self._checkpoint: Work | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -45,8 +45,9 @@ class Keeper:
         self._write()
 
     def drop_record(self, peer: PeerId) -> None:
-        self._records.pop(peer, None)
-        self.keep(lambda: self._store.drop_record(peer))
+        """Forget it."""
+        self._records[peer] = None
+        self._write()
 
     def manifest(self, signed: Signed[Manifest]) -> None:
         document = signed.document
@@ -70,7 +71,10 @@ class Keeper:
             return
         batch, self._unwritten = self._unwritten, []
         if self._records:
-            records, self._records = list(self._records.values()), {}
+            changes, self._records = self._records, {}
+            gone = [peer for peer, record in changes.items() if record is None]
+            records = [record for record in changes.values() if record is not None]
+            batch.append(lambda: self._store.drop_records(gone))
             batch.append(lambda: self._store.put_records((r.signer, r.document.sequence, r.envelope) for r in records))
         if self._checkpoint is not None:
             batch.append(self._checkpoint)

@@ -155,11 +155,13 @@ class Ruling:
                 if core.n > _ASKED_MAX and (core.n > BUDGET_PEERS_MAX or not may_carry(core, few)):
                     continue
                 found = self._choose(core, core.outside)
-                if found.standing == "certified" or found.rule not in (_FALLBACK, asked.rule):
+                if found.standing == "certified" or _is_mesh(found, core, asked):
                     return _of_core(found, core, asked.byzantine_max)
                 whole = whole or (None if core.left_out else found)
         if asked.byzantine_max and whole is None and _ASKED_MAX < graph.n <= BUDGET_PEERS_MAX:
-            why = f"no certificate was found for me in this graph of {graph.n} peers; topology audit has its figures"
+            may = asked.rule in (AUTO, *CERTIFIES)
+            why = "no certificate was found for me" if may else f"{asked.rule} has no certificate"
+            why = f"{why} in this graph of {graph.n} peers; topology audit has its figures"
             return unjudged(why, asked.rule, asked.pre)
         return whole or self._choose(graph)
 
@@ -192,6 +194,11 @@ def sentence(choice: Choice) -> str:
     """The line of the log: loud where less is promised than was asked for."""
     mark = "=" if choice.standing in ("honest", "certified") and not choice.left_out else "!"
     return f"{mark} rule: {' + '.join([*choice.pre, choice.rule])}; {choice.why}"
+
+
+def _is_mesh(found: Choice, core: Core, asked: AggregationConfig) -> bool:
+    """Is it a rule of those who all hear each other?  It would part them from others that are joined by few edges."""
+    return found.rule not in (_FALLBACK, asked.rule) and not core.is_parted
 
 
 def _of_core(found: Choice, core: Core, b: int) -> Choice:

@@ -12,7 +12,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -127,10 +127,10 @@ class Store:
                 )
             _keep_newest(connection, "records", RECORDS_MAX)
 
-    def drop_record(self, peer: PeerId) -> None:
-        """Forget where a peer could be reached."""
+    def drop_records(self, peers: Collection[PeerId]) -> None:
+        """Forget where some peers could be reached."""
         with self._writing() as connection, connection:
-            connection.execute("DELETE FROM records WHERE peer = ?", (bytes(peer),))
+            connection.executemany("DELETE FROM records WHERE peer = ?", [(bytes(peer),) for peer in peers])
 
     def records(self) -> list[bytes]:
         """Envelopes of all remembered peer records, the last put first: those peers are the likeliest to answer."""

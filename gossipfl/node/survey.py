@@ -44,6 +44,7 @@ class Core(NamedTuple):
     outside: tuple[int, ...]                             # neighbors of each that are left out; of who counts as liar: 0
     left_out: int                                        # peers of the graph that hang on
     overrun: int                                         # peers who count as liars, because they have so many of these
+    is_parted: bool = False                              # from others who may hang together as well, and be honest
 
 
 class Survey:
@@ -70,7 +71,7 @@ def around(me: PeerId, claims: Claims) -> Graph:
     while going:
         peer = going.pop()
         for other in (known[key] for key in claims[peer] if key in known):
-            if peer in claims[other]:
+            if other != peer and peer in claims[other]:
                 edges.add((min(peer, other), max(peer, other)))
                 going += [] if other in met else [other]
                 met.add(other)
@@ -101,7 +102,7 @@ def cores(graph: Graph, byzantine_max: int, *, few: int, wired: bool) -> Iterato
         kept = part if whole else _with_more_than(few, near, part, graph.me)
         core = _core(graph, near, kept, byzantine_max)
         if core is not None:
-            yield core
+            yield core._replace(is_parted=part is not held)
 
 
 def may_carry(core: Core, few: float) -> bool:

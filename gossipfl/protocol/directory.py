@@ -63,7 +63,7 @@ class Directory:
         self._lived_s = 0.0                              # for so long I could have heard of anybody
         self._aged_at = float("inf")
         self._rose: dict[PeerId, float] = {}             # -> _lived_s when its sequence rose last; longest ago first
-        self._dropped: dict[PeerId, int] = {}            # -> sequence that is not taken back; longest ago first
+        self._dropped: dict[PeerId, Signed[PeerRecord]] = {}         # nor older ones are taken back; longest ago first
 
     @property
     def due(self) -> float:
@@ -122,9 +122,10 @@ class Directory:
         story = Story("=", f"nothing new of {named}{more} for {self._limits.record_life_s:.0f} s: forgotten")
         return [story, *(self._drop(peer) for peer in gone)]
 
-    def is_here(self, peer: PeerId) -> None:
-        """`peer` itself has a link with me: its record counts again, though it was dropped."""
-        self._dropped.pop(peer, None)
+    def is_here(self, peer: PeerId) -> bytes | None:
+        """`peer` itself has a link with me: its record counts again, though it was dropped.  Returns that, if so."""
+        dropped = self._dropped.pop(peer, None)
+        return dropped.envelope if dropped is not None else None
 
     def offer(self, envelope: bytes, source: int | None, now: float, linked: Collection[PeerId] = ()) -> list[Effect]:
         """Take a record that a peer sent, unless it names nothing.  Raises PeerError if it does not verify.
@@ -141,7 +142,8 @@ class Directory:
         # Nor does one that names nothing replace an older record: then all directories would not be alike, and a peer
         # that cannot be called for a moment is better remembered where it was.
         is_old = held is not None and held.document.sequence >= signed.document.sequence
-        was_dropped = signed.document.sequence <= self._dropped.get(signed.signer, -1)
+        dropped = self._dropped.get(signed.signer)
+        was_dropped = dropped is not None and dropped.document.sequence >= signed.document.sequence
         if is_old or was_dropped or names_nothing(signed.document):
             return []
         if held is not None or not self._is_full:
@@ -181,7 +183,7 @@ class Directory:
 
     def _drop(self, peer: PeerId) -> DropRecord:
         self._dropped.pop(peer, None)
-        self._dropped[peer] = self.records.pop(peer).document.sequence
+        self._dropped[peer] = self.records.pop(peer)
         if len(self._dropped) > self._limits.directory_records_max:
             del self._dropped[next(iter(self._dropped))]
         del self._rose[peer]
@@ -235,7 +237,7 @@ class Directory:
         theirs = dict(summary.entries)
         mine = {peer: self.records[peer].document.sequence for peer in self._bucket(summary.bucket)}
         they_lack = [self.records[peer].envelope for peer, sequence in mine.items() if theirs.get(peer, -1) < sequence]
-        had = {**self._dropped, **mine}
+        had = {peer: dropped.document.sequence for peer, dropped in self._dropped.items()} | mine
         i_lack = any(had.get(peer, -1) < sequence for peer, sequence in theirs.items())    # type: ignore[call-overload]
         effects = _in_messages(link, they_lack)
         if i_lack and not summary.answer:

@@ -93,10 +93,12 @@ class Membership:
             return refused
         if hello.record[:32] != link.peer:
             raise NotOwnRecord("HELLO carries the record of another peer")
-        self.directory.is_here(link.peer)
+        forgotten = self.directory.is_here(link.peer)
         told = self.records_told((hello.record,), link.number, now)
         is_new_peer = link.peer not in self.links.by_peer
         survives, effects = self.links.greeted(link, hello, now)
+        if survives and forgotten is not None:           # what it signed last, in case that it has forgotten, too
+            told.append(Send(link.number, messages.Records(envelopes=(forgotten,))))
         return effects + told + (self._linked(link, is_new_peer, now) if survives else [])
 
     def _linked(self, link: Link, is_new_peer: bool, now: float) -> list[Effect]:
@@ -310,7 +312,7 @@ class Membership:
         if now >= self._gossip_due:
             self._gossip_due = now + self._jittered(self._options.liveness.gossip_s)
             chosen = self._dice.sample(list(self.links), min(1, len(self.links.by_peer)))
-            effects += self.directory.age(self.links.by_peer, now, 2 * self._options.liveness.gossip_s)
+            effects += self.directory.age(self.outreach.linked(), now, 2 * self._options.liveness.gossip_s)
             for link in chosen:
                 effects.append(Send(link.number, self.directory.digest()))
                 self.proofs.tell_all(link.peer, now)

@@ -110,6 +110,22 @@ def test_what_a_named_rule_is_worth_does_not_hang_on_a_few_keys_either():
     assert a_ruling(rule="median", byzantine_max=1).consider(hung).standing == "impossible"
 
 
+def test_a_clique_around_me_hears_others_too_and_so_gets_no_rule_of_those_who_all_hear_the_same():
+    cliques = [(4 * c + i, 4 * c + j) for c in range(5) for i in range(4) for j in range(i + 1, 4)]
+    bridges = [tuple(sorted((4 * c + 3, 4 * ((c + 1) % 5)))) for c in range(5)]
+    for me in range(20):
+        ruling = a_ruling(rule="auto", byzantine_max=1)
+        ruling.consider(Graph(20, tuple(sorted(cliques + bridges)), me))
+        assert ruling.rules.rule == "clipping"
+
+
+def test_a_mean_is_unprotected_on_a_graph_of_any_size():
+    for n in (10, 130, 2001):
+        ruling = a_ruling(rule="mean", byzantine_max=1)
+        ruling.consider(Graph(n, tuple(edges("ring", n)), 0))
+        assert ruling.choice.standing == "unprotected"
+
+
 def test_a_large_graph_that_carries_nothing_costs_no_figures():
     ring = Graph(1900, tuple(edges("ring", 1900)))
     choice = a_ruling(byzantine_max=1).consider(ring)

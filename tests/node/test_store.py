@@ -93,8 +93,8 @@ def test_only_the_newest_record_of_a_peer_is_kept(store):
 
 def test_a_record_that_is_dropped_is_gone_and_may_come_again(store):
     store.put_records([(BOB, 5, b"five"), (ALICE, 1, b"one")])
-    store.drop_record(BOB)
-    store.drop_record(BOB)
+    store.drop_records([BOB])
+    store.drop_records([BOB])
     assert store.records() == [b"one"]
     store.put_records([(BOB, 4, b"four")])
     assert store.records() == [b"four", b"one"]

@@ -44,6 +44,13 @@ def test_the_learning_thread_finds_my_piece_in_what_a_full_directory_claims() ->
     assert around(names[4050], {**claims, names[4050]: (names[0],)}) == Graph(1, (), 0)
 
 
+def test_whoever_names_itself_adds_nothing_to_the_graph() -> None:
+    names = [bytes([n]) * 32 for n in range(6)]
+    claims = {name: tuple(other for other in names if other != name) for name in names}
+    told = around(names[0], claims)
+    assert around(names[0], claims | {names[5]: tuple(names)}) == told == Graph(6, tuple(edges("full", 6)), 0)
+
+
 def test_a_graph_of_many_edges_is_its_own_core() -> None:
     assert found(Graph(20, tuple(FULL), 3), 2)[0] == Core(20, tuple(FULL), 3, (0,) * 20, 0, 0)
 

@@ -1,5 +1,6 @@
 """Every signed peer record, held alike by all; nothing forged, nothing old, nothing without a bound."""
 
+import copy
 import itertools
 
 import pytest
@@ -7,7 +8,7 @@ from network import FEDERATION, Network
 from puppet import Stranger, Subject, loud, of, sends
 
 from gossipfl import federation as federations
-from gossipfl.config import LimitsConfig, LivenessConfig, ModelConfig, NodeConfig
+from gossipfl.config import LimitsConfig, LivenessConfig, ModelConfig, NodeConfig, RoundConfig
 from gossipfl.identity import Identity
 from gossipfl.protocol import events as ev
 from gossipfl.wire.envelope import HEADER_BYTES
@@ -388,3 +389,45 @@ def test_what_is_remembered_of_the_forgotten_has_a_bound():
         keep_alive(subject, stranger, number, 1.2 * LIFE)
         assert len(records_of(subject)) == 2
     assert len(subject.peer.membership.directory._dropped) == 5
+
+
+def test_while_a_mere_visitor_is_linked_nobody_is_forgotten():
+    liveness = LivenessConfig(gossip_s=5.0, dead_s=1e9, ping_idle_s=1e9, idle_link_s=1e9)
+    subject, near, visitor = Subject(NodeConfig(liveness=liveness, limits=SHORT.limits)), Stranger(1), Stranger(3)
+    number = subject.link(near)
+    subject.hears(number, Records(envelopes=(Stranger(2).record(),)))
+    subject.handle(ev.LinkDown(number, "cut"))
+    subject.hears(subject.connect(visitor), visitor.hello(record=visitor.record(addresses=())))
+    subject.wait(10 * LIFE)
+    assert visitor.name in subject.linked
+    assert len(records_of(subject)) == 3
+
+
+def test_who_was_forgotten_and_has_forgotten_what_it_signed_is_told_and_breaks_no_rule():
+    options = NodeConfig(
+        round=RoundConfig(interval_s=1.0, start_wait_s=10.0), liveness=LivenessConfig(gossip_s=2.0),
+        limits=LimitsConfig(record_life_s=60.0),
+    )  # fmt: skip
+    network = Network(3)
+    nodes = network.add(4, options)
+    restored, others = nodes[1], [nodes[0], *nodes[2:]]
+    network.introduce_all()
+    network.run(10)
+    restored.leave()
+    backup = copy.deepcopy(restored.disk)
+    restored.start()
+    network.introduce_all()
+    network.run(60)
+    last = records_of(restored)[restored.name].document.sequence
+    restored.crash(power=True)
+    network.run(400)
+    assert all(restored.name not in records_of(node) for node in others)
+    restored.disk = backup
+    restored.start()
+    network.introduce_all()
+    network.run(60)
+    assert records_of(restored)[restored.name].document.sequence > last
+    for node in others:
+        manners = node.peer.membership.links.manners.get(restored.name)
+        assert manners is None or manners.strikes == 0
+        assert restored.name in records_of(node)

@@ -54,14 +54,8 @@ def test_silence_for_a_while_ends(tmp_path):
         assert heard & {7, 8, 9, 10, 11}
 
 
-@pytest.mark.parametrize("claims", [2, -2])
+@pytest.mark.parametrize("claims", [2, -2, 1_000_000])
 def test_a_wrong_round_number_stops_nobody_and_breaks_no_rule(tmp_path, claims):
     _, honest, logs = ran(tmp_path, attack="stale", age=0, claims=claims)
     assert [outcome.rounds for outcome in honest] == [ROUNDS] * HONEST
     assert not any(re.search(r"broke the protocol|is banned", log) for log in logs)
-
-
-def test_a_round_of_another_century_is_a_strike(tmp_path):
-    liar, honest, logs = ran(tmp_path, attack="stale", age=0, claims=1_000_000)
-    assert [outcome.rounds for outcome in honest] == [ROUNDS] * HONEST
-    assert all(f"! {liar.short} broke the protocol" in log for log in logs)
