@@ -54,8 +54,9 @@ class Disk:
             if len(self._records) > RECORDS_MAX:
                 self._records.popitem(last=False)
 
-    def drop_record(self, peer: PeerId) -> None:
-        self._records.pop(peer, None)
+    def drop_records(self, peers: Iterable[PeerId]) -> None:
+        for peer in peers:
+            self._records.pop(peer, None)
 
     def records(self) -> list[bytes]:
         """The last put first."""

@@ -301,7 +301,7 @@ class Machine:
         self.keeper.record(effect)
 
     def _drop_record(self, effect: ev.DropRecord) -> None:
-        self.keeper.keep(self.disk.drop_record, effect.peer)
+        self.keeper.keep(self.disk.drop_records, [effect.peer])
 
     def _keep_manifest(self, effect: ev.KeepManifest) -> None:
         self.keeper.manifest(effect)

@@ -28,8 +28,8 @@ def do(store, disk, operation):
             store.put_records([(peer, sequence, b"r%d" % sequence)])
             disk.put_record(peer, sequence, b"r%d" % sequence)
         case ("drop", peer):
-            store.drop_record(peer)
-            disk.drop_record(peer)
+            store.drop_records([peer])
+            disk.drop_records([peer])
         case ("manifest", peer, sequence):
             store.put_manifest(peer, sequence, "delta", sequence, b"m%d" % sequence)
             disk.put_manifest(peer, sequence, b"m%d" % sequence)
