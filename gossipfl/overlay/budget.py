@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gossipfl.overlay.placement import Search
-from gossipfl.overlay.spectrum import ZERO, Lowest, algebraic_connectivity
+from gossipfl.overlay.spectrum import ZERO, Lowest
 from gossipfl.overlay.structure import Edge, neighbors_of
 
 CS_PLUS, NNA, IMPOSSIBLE = 4, 8, 2                       # mu is compared with so many times b
@@ -84,14 +84,6 @@ def budgets(
 def certified_budget(n: int, graph: Sequence[Edge]) -> int:
     """The largest b with mu_after(b) > 4 b: so many liars CS+ withstands wherever they sit; 0 is none."""
     return _largest(Search(n, graph), CS_PLUS) if n > 1 else 0
-
-
-def bound(n: int, graph: Sequence[Edge]) -> int:
-    """The largest b with mu > 5 b, which is proven for any number of liars, if no honest peer has more than b of them.
-
-    For then mu_after >= mu - b > 4 b by interlacing (placement.py).
-    """
-    return _interlaced(algebraic_connectivity(n, graph), CS_PLUS) if n > 1 else 0
 
 
 def trimmed_mean_budget(degree: int) -> int:

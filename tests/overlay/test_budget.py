@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from overlay_samples import any_graphs, graph_of
 
 from gossipfl.overlay import Budgets, Edge, budgets, certified_budget, edges, trimmed_mean_budget
-from gossipfl.overlay.budget import bound
 from gossipfl.overlay.cost import isolation
 
 
@@ -57,12 +56,6 @@ def test_all_figures_of_a_small_graph_are_those_of_their_definition(drawn: tuple
     assert found.impossible_budget == min(b for b in range(n + 1) if after[b] <= 2 * b + 1e-7)
     assert found.proven_budget == found.certified_budget == certified_budget(n, graph)
     assert connectivity(n, graph, found.liars_at) == pytest.approx(after[found.certified_budget + 1], abs=1e-7)
-
-
-@given(dense_graphs())
-@settings(max_examples=50, deadline=None)
-def test_the_bound_by_interlacing_promises_no_more_than_the_truth(drawn: tuple[int, list[Edge]]) -> None:
-    assert bound(*drawn) <= certified_budget(*drawn)
 
 
 @given(st.integers(2, 40))
