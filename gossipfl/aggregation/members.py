@@ -7,6 +7,7 @@ traced.py, what happens between the passes in mixing.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -146,4 +147,9 @@ def _gram(rows: Vector) -> Matrix:
 
 
 def _inner(a: Vector, b: Vector) -> float:
-    return sum(float(np.dot(a[span], b[span])) for span in spans(len(a), _DOT_SPAN))
+    """In float32; once more in float64 where that overflows, as a liar's 3e38 does."""
+    with np.errstate(invalid="ignore"):
+        total = sum(float(np.dot(a[span], b[span])) for span in spans(len(a), _DOT_SPAN))
+    if math.isfinite(total):
+        return total
+    return sum(float(a[span].astype(np.float64) @ b[span].astype(np.float64)) for span in spans(len(a), _DOT_SPAN))

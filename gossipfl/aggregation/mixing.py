@@ -83,7 +83,7 @@ def _prepared(chosen: Recipe, seen: Seen, about: About) -> tuple[Array | None, A
     for spec in chosen.steps:
         step = spec.matrix(gram, here, chosen.budget, about)
         matrix = step if matrix is None else step @ matrix
-        gram, here = step @ gram @ step.T, (step != 0).any(axis=1)
+        gram, here = step @ gram @ step.T, spec.here_after(step, here)
     return matrix, here
 
 

@@ -107,6 +107,11 @@ class PreSpec(NamedTuple):
 
     matrix: Choose                                       # gram (m, m), here (m,) -> A (m', m)
     after: Callable[[int, Budget], int]                  # models before -> models after
+    regroups: bool = False                               # new members are groups of old ones, and some may be empty
+
+    def here_after(self, step: Array, here: Array) -> Array:
+        """Which of the new members are there, (m',) bool: a row of zeros is an empty group, or a model like mine."""
+        return (step != 0).any(axis=1) if self.regroups else here
 
 
 def on_host(z: Array) -> bool:

@@ -52,7 +52,7 @@ RULES: dict[str, RuleSpec] = {
 
 PRE: dict[str, PreSpec] = {
     "nnm": PreSpec(before.nnm, lambda models, budget: models),
-    "bucketing": PreSpec(before.bucketing, before.buckets),
+    "bucketing": PreSpec(before.bucketing, before.buckets, regroups=True),
     "norm_clipping": PreSpec(before.norm_clipping, lambda models, budget: models),
     "arc": PreSpec(before.arc, lambda models, budget: models),
 }

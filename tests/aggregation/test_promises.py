@@ -60,6 +60,21 @@ def test_nor_behind_what_is_done_before_a_rule(rule: str, pre: str) -> None:
     assert length(mixed(z, rule, pre=(pre,))) <= max(3.0, 1.01 * furthest)
 
 
+@pytest.mark.parametrize("pre", sorted(PRE))
+@pytest.mark.parametrize("rule", SETS)
+def test_nor_do_as_many_that_echo_my_model_where_they_are_just_few_enough(rule: str, pre: str) -> None:
+    models = next(n for n in range(99) if PRE[pre].after(n, Budget(F)) >= RULES[rule].models_min(F))
+    z, furthest = crowd(honest=models - 1 - F, liars=F)
+    z[:F] = 0
+    assert length(mixed(z, rule, pre=(pre,))) <= 1.01 * furthest
+
+
+@pytest.mark.parametrize("rule", ["median", "mda", "dnc", "geometric_median", "centered_clipping"])
+def test_whoever_arc_shortens_to_nothing_is_there_all_the_same(rule: str) -> None:
+    z = np.array([[0, 0], [0, 0], [1, 0], [0, 1]], np.float32)            # of five, me and two echoes set the length
+    assert mixed(z, rule, pre=("arc",)).kept.tolist() == [1, 1, 0, 0]
+
+
 def test_one_liar_takes_the_mean_anywhere() -> None:
     assert length(mixed(crowd(9, 1)[0], "mean", f=0)) > FAR / 20
 
@@ -167,6 +182,13 @@ def test_surrounded_by_liars_i_keep_to_myself_and_not_to_the_closest(rule: str) 
     correction = mixed(z, rule, f=1, liars=4)
     assert not correction.vector.any()
     assert not correction.kept.any()
+
+
+def test_fltrust_shortens_the_longest_update_of_float32_to_mine() -> None:
+    z = np.full((1, D), 3e38, np.float32)                                  # g_1 points where my g, all ones, does
+    correction = mixed(z, "fltrust", f=1, liars=1)
+    np.testing.assert_allclose(correction.vector, 0, atol=1e-6)            # (g + g) / 2 - g
+    assert correction.kept.tolist() == [1]
 
 
 def test_balance_becomes_choosier_from_round_to_round() -> None:

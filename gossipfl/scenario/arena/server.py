@@ -77,7 +77,7 @@ def _clipped(method: Method, z: Vector, about: About) -> Vector:
     here, gram, matrix = np.ones(len(z), bool), (z @ z.T).astype(np.float64), np.eye(len(z))
     for name in method.pre:
         step = PRE[name].matrix(gram, here, method.budget, about)
-        here, gram, matrix = (step != 0).any(axis=1), step @ gram @ step.T, step @ matrix
+        here, gram, matrix = PRE[name].here_after(step, here), step @ gram @ step.T, step @ matrix
     c = centered_clipping(gram, here, method.budget, about) @ matrix       # (n,)
     return np.asarray(c.astype(np.float32) @ z)
 
