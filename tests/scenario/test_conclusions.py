@@ -99,6 +99,29 @@ def test_of_a_liar_that_was_thrown_out_that_is_told_and_not_what_the_last_who_he
     assert said.startswith("replay: peer 05 was judged in 2.8 rounds by whoever heard it, honest peers in 10.0")
 
 
+def test_where_only_liars_were_judged_nobody_is_said_to_stand_out_or_not():
+    for share in (0.0, 0.7, 0.9):
+        _, outcomes = a_story(lambda judge, peer, n, share=share: None if peer < 4 else share)
+        assert conclusions(outcomes)["sentences"] == [
+            f"sign_flip: peers 04, 05 were let in by {100 * share:.0f} % on average; no honest peer was judged beside "
+            "them, so verdicts do not tell who lies"
+        ]
+    _, outcomes = a_story(lambda judge, peer, n: 0.5 if peer == 4 else None)
+    assert conclusions(outcomes)["sentences"] == [
+        "sign_flip: peer 04 was let in by 50 % on average; no honest peer was judged beside it, so verdicts do not "
+        "tell who lies",
+        "sign_flip: peer 05 was judged by nobody",
+    ]
+
+
+def test_an_honest_peer_that_no_rule_saw_is_not_said_to_be_taken_for_a_liar_by_it():
+    _, outcomes = a_story(lambda judge, peer, n: float(peer not in {0, 4, 5}), cause="screened")
+    (warned,) = conclusions(outcomes)["warnings"]
+    assert warned.startswith("peer 00 is honest, and 100 % of its model was left out")
+    assert "refused before the rule saw it, in 100 % of rounds" in warned
+    assert "takes it for a liar" not in warned
+
+
 def test_two_attacks_get_a_sentence_each_and_so_do_the_two_halves_of_one():
     _, outcomes = a_story(lambda judge, peer, n: float(peer != 4), [("sign_flip", (4,)), ("label_flip", (5,))])
     assert [said.partition(":")[0] for said in conclusions(outcomes)["sentences"]] == ["label_flip", "sign_flip"]

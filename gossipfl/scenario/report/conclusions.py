@@ -64,8 +64,7 @@ def _warnings(honest: Sequence[Judged]) -> list[str]:
     middle = median(one.left_out for one in honest)
     told = [
         f"{peers_text([one.number])} is honest, and {percent(one.left_out)} of its model was left out, of honest "
-        f"peers in the middle {percent(middle)}{_far(one)}: its examples may be unusual, and the rule takes it for a "
-        "liar"
+        f"peers in the middle {percent(middle)}{_far(one)}: {_why(one)}"
         for one in honest if _is_wronged(one, middle)
     ]  # fmt: skip
     if middle > UNFAIR_FROM:
@@ -80,6 +79,16 @@ def _is_wronged(one: Judged, middle: float) -> bool:
     """Whether much of it was left out; or where a rule looks at single numbers, those in which it differs."""
     apart = one.left_out - middle
     return (one.left_out > UNFAIR_FROM and apart > UNFAIR_APART) or (bool(_far(one)) and apart > FAR_APART)
+
+
+def _why(one: Judged) -> str:
+    """What may be the matter with an honest peer that was treated so."""
+    if one.refused_before_rule > one.left_out / 2:
+        return (
+            f"it was refused before the rule saw it, in {percent(one.refused_before_rule)} of rounds: its numbers were "
+            "not finite, too far away, or could not be read"
+        )
+    return "its examples may be unusual, and the rule takes it for a liar"
 
 
 def _far(one: Judged) -> str:

@@ -66,6 +66,11 @@ class Judged:
         return self.counts["refused"] / max(len(self.said), 1)
 
     @cached_property
+    def refused_before_rule(self) -> float:
+        """The share of verdicts that were refusals of what no rule saw."""
+        return sum(one.standing == "refused" and not one.is_by_rule for one in self.said) / max(len(self.said), 1)
+
+    @cached_property
     def rounds(self) -> float:
         """In how many rounds a judge of it heard it, on average."""
         return len(self.said) / max(len({one.judge for one in self.said}), 1)

@@ -49,7 +49,12 @@ def _of_alike(liars: Sequence[Judged], honest: Sequence[Judged], rounds: int) ->
         return
     since = f"from round {lies.start} on" if lies.stop == rounds else _in(lies)
     when, of = ("", "rounds") if len(lies) == rounds else (f", which lied {since},", "those rounds")
-    truths, lied = _Truths.of(one.within(lies) for one in honest), [one.within(lies) for one in liars]
+    lied = [one.within(lies) for one in liars]
+    if not _judged_in(lies, honest):
+        for _, some in _grouped(lied, lambda one: "judged" if one.said else "not judged"):
+            yield f"{attack}: {_who(some)}{when} {_incomparable(some)}"
+        return
+    truths = _Truths.of(one.within(lies) for one in honest)
     out = {one.number for one in lied if truths.are_left_by(one)}
     for seen, some in _grouped((one for one in lied if one.number in out), truths.shown_by):
         yield f"{attack}: {_who(some)}{when} {_visible(seen, some, truths, of)}"
@@ -77,12 +82,18 @@ def _telling(hidden: Sequence[Judged], honest: Sequence[Judged], lies: range) ->
             (truths.excess(there) * len(rounds), -len(rounds), rounds, there)
             for part, truths in zip(parts, worst, strict=True)
             for rounds in part
-            if truths.are_left_in_a_part_by(there := liar.within(rounds), len(rounds) / len(lies))
+            if _judged_in(rounds, honest)
+            and truths.are_left_in_a_part_by(there := liar.within(rounds), len(rounds) / len(lies))
         ]
         if telling:
             *_, rounds, there = max(telling, key=lambda one: one[:2])
             found[rounds].append(there)
     return found
+
+
+def _judged_in(rounds: range, honest: Iterable[Judged]) -> bool:
+    """Was any of them judged then?  Against nobody, nobody stands out."""
+    return any(number in rounds for one in honest for number in one.by_round)
 
 
 def _stretches(rounds: range, length: int) -> list[range]:
@@ -166,6 +177,17 @@ def _visible(seen: str, liars: Sequence[Judged], truths: _Truths, of: str) -> st
     )
 
 
+def _incomparable(liars: Sequence[Judged]) -> str:
+    """What befell liars, all of them judged or none, where no honest peer was."""
+    if not any(one.said for one in liars):
+        return f"{_were(liars)} judged by nobody"
+    shares = _shares(1 - one.left_out for one in liars)
+    return (
+        f"{_were(liars)} let in by {shares} on average; no honest peer was judged beside {_them(liars)}, so verdicts "
+        "do not tell who lies"
+    )
+
+
 def _hidden(why: str, liars: Sequence[Judged], truths: _Truths) -> str:
     if why == "seldom judged":
         rounds = _from_to([f"{rounds:.1f}" for rounds in sorted(one.rounds for one in liars)])
@@ -194,6 +216,10 @@ def _who(liars: Sequence[Judged]) -> str:
 
 def _were(liars: Sequence[Judged]) -> str:
     return "were" if len(liars) > 1 else "was"
+
+
+def _them(liars: Sequence[Judged]) -> str:
+    return "them" if len(liars) > 1 else "it"
 
 
 def _in(rounds: range) -> str:
