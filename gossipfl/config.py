@@ -27,6 +27,10 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Amount = Annotated[float, msgspec.Meta(ge=0.0)]          # seconds, rates, ratios; never nan
+AboveZero = Annotated[float, msgspec.Meta(gt=0.0)]
+Decay = Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)]   # what is left of something after each step
+
+_BOUNDS = {">=": "at least", ">": "above", "<=": "at most", "<": "below"}
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -38,19 +42,28 @@ class ModelConfig(Options):
     """What is trained.  Part of the federation: every peer holds the same vector of parameters."""
 
     name: Literal["softmax", "mlp", "cnn", "custom"] = "mlp"
-    inputs: tuple[int, ...] = (64,)             # shape of one example without the batch axis: (64,) or (28, 28, 1)
-    hidden: tuple[int, ...] = (64,)             # widths of an mlp's hidden layers; channels, then dense width, of a cnn
-    classes: int = 10
+    inputs: tuple[Positive, ...] = (64,)        # shape of one example without the batch axis: (64,) or (28, 28, 1)
+    hidden: tuple[Positive, ...] = (64,)        # widths of an mlp's hidden layers; channels, then dense width, of a cnn
+    classes: Positive = 10
     learner: str = ""                           # custom: "package.module:factory", see learning/learner.py
+
+    def __post_init__(self) -> None:
+        if self.name != "cnn":
+            return
+        if len(self.inputs) != 3 or len(self.hidden) < 2:
+            raise ValueError("a cnn needs inputs = [height, width, channels] and hidden = [channels, ..., width]")
+        poolings = len(self.hidden) - 1                          # each halves height and width
+        if min(self.inputs[:2]) >> poolings == 0:
+            raise ValueError(f"{poolings} poolings leave nothing of {list(self.inputs)}: take fewer hidden widths")
 
 
 class TrainingConfig(Options):
     """The local steps of one round.  A peer's own choice."""
 
     optimizer: Literal["sgd", "adam"] = "sgd"
-    learning_rate: float = 0.05                 # digits, dirichlet 0.5, on held-out training examples: 0.937 after ten
+    learning_rate: AboveZero = 0.05             # digits, dirichlet 0.5, on held-out training examples: 0.937 after ten
                                                 # rounds, against 0.929 for 0.1 and one epoch; adam wants about 0.01
-    momentum: float = 0.9                       # sgd only; carried over rounds: 0.953 against 0.934 when reset
+    momentum: Decay = 0.9                       # sgd only; carried over rounds: 0.953 against 0.934 when reset
     batch_size: Positive = 32
     epochs: Positive = 2                        # passes over the own examples per round
     steps_max: Count = 0                        # bound on local steps per round, 0 = none
@@ -62,7 +75,7 @@ class DataConfig(Options):
     source: str = "digits"                      # digits, mnist, or a path: folder of IDX files, .npz, .csv
     label: str = "label"                        # csv: the column that holds the class
     split: Literal["none", "iid", "dirichlet", "shards", "by_class", "minority", "quantity"] = "none"
-    alpha: Amount = 0.5                         # dirichlet: small is skewed; quantity: the same over sizes
+    alpha: AboveZero = 0.5                      # dirichlet: small is skewed; quantity: the same over sizes
     shards_per_peer: Positive = 2               # shards: McMahan et al. 2017, section 3
     classes_per_peer: Positive = 2              # by_class; minority: how many the last peer alone has
     peers: Positive = 1                         # into how many parts the source is split ...
@@ -146,9 +159,9 @@ class LimitsConfig(Options):
     pending_updates_max: Positive = 2           # updates of one neighbor that wait for my next mixing
     directory_records_max: Positive = 4096
     record_bytes_max: Positive = 4 * KIB
-    record_life_s: Annotated[float, msgspec.Meta(gt=0.0)] = 172_800.0   # guess; 2 days: of a peer that is silent
+    record_life_s: AboveZero = 172_800.0        # guess; 2 days: of a peer that is silent
     candidates_max: Positive = 256              # addresses heard by mDNS whose owner is unproven
-    dials_per_s: Annotated[float, msgspec.Meta(gt=0.0)] = 20.0
+    dials_per_s: AboveZero = 20.0
     dial_backoff_s: Amount = 1.0                # doubles per failure, with jitter ...
     dial_backoff_max_s: Amount = 60.0           # ... up to this
     strikes_max: Positive = 3                   # broken protocol rules before a ban
@@ -212,17 +225,20 @@ def parse(tables: Any, section: type[Section], where: str) -> Section:
     except msgspec.ValidationError as error:
         reason, _, location = str(error).partition(" - at `$")
         path = location.rstrip("`").lstrip(".")
-        reason, path = _explained(reason, path, section)
+        reason, path = _explained(reason, path, section, tables)
         raise ConfigError(f"{reason[:1].lower()}{reason[1:]} ({where})", path) from None
 
 
-def _explained(reason: str, path: str, section: type[msgspec.Struct]) -> tuple[str, str]:
-    """What msgspec says, and where, with what it leaves out: the choices that there are, and the key that was meant."""
+def _explained(reason: str, path: str, section: type[msgspec.Struct], tables: Any) -> tuple[str, str]:
+    """What msgspec says, and where, with what it leaves out: the value, the choices, and the key that was meant."""
     from msgspec import inspect
 
-    kinds = _kinds(inspect.type_info(section))
+    kinds, value = _kinds(inspect.type_info(section)), tables
     for step in re.findall(r"[^.\[\]]+", path):
         kinds = [inner for kind in kinds for inner in _inside(kind, step)]
+        value = value[int(step) if isinstance(value, list | tuple) else step]
+    if bound := re.fullmatch(r"Expected `(?:int|float)` (>=|>|<=|<) (\S+)", reason):
+        return f"must be {_BOUNDS[bound[1]]} {float(bound[2]):g}, is {value}", path
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", reason):
         keys = [field.encode_name for kind in kinds if isinstance(kind, inspect.StructType) for field in kind.fields]
         near = difflib.get_close_matches(unknown[1], keys, 1)

@@ -39,6 +39,10 @@ def test_what_is_written_is_what_counts(tmp_path):
         ("[training]\nbatch_size = 1.5\n", "training.batch_size", "expected `int`"),
         ("[training]\noptimizer = 'magic'\n", "training.optimizer", "magic"),
         ("[overlay]\nneighbors = ['a', 3]\n", "overlay.neighbors[1]", "expected `str`"),
+        ("[training]\nlearning_rate = -1\n", "training.learning_rate", "must be above 0, is -1"),
+        ("[training]\nmomentum = 1.0\n", "training.momentum", "must be below 1, is 1.0"),
+        ("[aggregation]\ngamma = 1.5\n", "aggregation.gamma", "must be at most 1, is 1.5"),
+        ("[limits]\nlinks_max = 0\n", "limits.links_max", "must be at least 1, is 0"),
         ("nonsense = 1\n", "nonsense", "unknown key; there are listen, announce"),
         ("[discovery]\nmdns = 1\n", "discovery.mdns", "expected `bool`"),
     ],
@@ -50,6 +54,21 @@ def test_what_cannot_be_honoured_is_refused_with_its_place(tmp_path, text, path,
     assert error.value.path == path
     assert reason in str(error.value)
     assert str(file) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "hidden", "reason"),
+    [
+        ([64], [4, 8], "a cnn needs inputs = [height, width, channels]"),
+        ([8, 8, 1], [4], "a cnn needs inputs = [height, width, channels]"),
+        ([8, 8, 1], [4, 4, 4, 4, 8], "4 poolings leave nothing of [8, 8, 1]"),
+    ],
+)
+def test_a_cnn_without_an_image_or_a_layer_is_refused(inputs, hidden, reason):
+    with pytest.raises(ConfigError) as error:
+        config.parse({"name": "cnn", "inputs": inputs, "hidden": hidden}, ModelConfig, "here")
+    assert reason in str(error.value)
+    assert config.parse({"name": "cnn", "inputs": [8, 8, 1], "hidden": [4, 4, 4, 8]}, ModelConfig, "here")
 
 
 def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path):

@@ -33,9 +33,12 @@ def new(
 ) -> None:
     """Write a new agreement with a random id and, unless --open, a random key.  Hand the file to each peer."""
     from gossipfl import federation
+    from gossipfl.errors import ConfigError
     from gossipfl.scenario.checks import check_codec
 
     check_codec(codec)
+    if not name.strip():
+        raise ConfigError("must not be empty: people tell federations apart by it", "--name")
     tables = {"name": model, "inputs": _numbers(inputs), "hidden": _numbers(hidden), "classes": classes}
     agreed = federation.new(
         name, model=_model(tables | {"learner": learner}), codec=codec, seed=seed, is_open=is_open
@@ -72,7 +75,8 @@ def _model(tables: dict[str, Any]) -> ModelConfig:
     try:
         return parse(tables, ModelConfig, "command line")
     except ConfigError as error:
-        raise ConfigError(error.reason, "--model" if error.path == "name" else f"--{error.path}") from None
+        option = error.path.partition("[")[0]
+        raise ConfigError(error.reason, "--model" if option in {"", "name"} else f"--{option}") from None
 
 
 def _print(agreed: Federation, as_json: bool, reveal_key: bool) -> None:

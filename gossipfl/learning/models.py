@@ -44,8 +44,6 @@ def _init_mlp(model: ModelConfig, seed: int) -> Params:
 
 def _init_cnn(model: ModelConfig, seed: int) -> Params:
     """Blocks of convolution, GroupNorm, relu and 2x2 max pooling, then a dense head of width hidden[-1]."""
-    if len(model.inputs) != 3 or len(model.hidden) < 2:
-        raise ConfigError("a cnn needs inputs = [height, width, channels] and hidden = [channels, ..., width]", "model")
     if min(model.hidden) < 1:
         raise ConfigError(f"every layer must be at least 1 wide, not {list(model.hidden)}", "model.hidden")
     rng = np.random.default_rng(seed)
@@ -56,8 +54,6 @@ def _init_cnn(model: ModelConfig, seed: int) -> Params:
         params[f"conv{layer}.scale"] = np.ones(channels, np.float32)
         params[f"conv{layer}.bias"] = np.zeros(channels, np.float32)
         height, width, fan = height // 2, width // 2, channels
-    if not height or not width:
-        raise ConfigError(f"{len(model.hidden) - 1} poolings leave nothing of {model.inputs}", "model.hidden")
     return params | _init_dense([height * width * fan, model.hidden[-1], model.classes], rng)
 
 

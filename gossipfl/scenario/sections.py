@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from gossipfl import config
-from gossipfl.config import Amount, Count, Options, Positive, Share
+from gossipfl.config import AboveZero, Amount, Count, Options, Positive, Share
 from gossipfl.scenario.liars import Attack, attack_named
 
 AUTO, EDGES = "auto", "edges"
-PositiveAmount = Annotated[float, msgspec.Meta(gt=0.0)]
 Speed = Annotated[float, msgspec.Meta(gt=0.0, le=1000.0)]
 
 
@@ -65,7 +64,7 @@ class Timed(Options):
     at_round: Count | None = None               # begins when so many rounds are finished ...
     at_s: Amount | None = None                  # ... or after so many seconds
     until_round: Positive | None = None         # ends when so many rounds are finished ...
-    for_s: PositiveAmount | None = None         # ... or so many seconds after it began; neither: never
+    for_s: AboveZero | None = None         # ... or so many seconds after it began; neither: never
 
     @property
     def ends(self) -> bool:
@@ -108,7 +107,7 @@ class LiarSection(Options):
     """Peers that attack.  `options` holds the attack's own keys, which in the file stand beside these."""
 
     attack: str
-    count: int = 0
+    count: Count = 0
     peers: tuple[int, ...] = ()                 # or exactly these
     placement: Literal["last", "random", "hubs", "degree", "betweenness", "greedy"] = "last"    # see placement.py
     options: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -123,6 +123,20 @@ def test_federation_show_json_says_what_is_trained(agreed):
     assert "key" not in facts
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--inputs", "-3"], "--inputs: must be at least 1, is -3"),
+        (["--hidden", "64,0"], "--hidden: must be at least 1, is 0"),
+        (["--name", " "], "--name: must not be empty"),
+        (["--model", "cnn"], "--model: a cnn needs inputs = [height, width, channels]"),
+    ],
+)
+def test_an_agreement_that_nobody_could_train_is_refused_before_it_is_handed_out(tmp_path, words, said):
+    assert said in refused("federation", "new", tmp_path / "made.toml", "--name", "ward", *words)
+    assert not (tmp_path / "made.toml").exists()
+
+
 def test_an_open_federation_has_no_key(tmp_path):
     made = gossipfl("federation", "new", tmp_path / "open.toml", "--name", "park", "--open", "--json")
     assert json.loads(made.stdout)["admission"] == "open"

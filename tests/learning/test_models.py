@@ -70,9 +70,6 @@ def test_max_pool_drops_an_odd_last_row():
 @pytest.mark.parametrize(
     "options",
     [
-        ModelConfig(name="cnn", inputs=(64,), hidden=(4, 8)),
-        ModelConfig(name="cnn", inputs=(8, 8, 1), hidden=(4,)),
-        ModelConfig(name="cnn", inputs=(8, 8, 1), hidden=(4, 4, 4, 4, 8)),
         ModelConfig(name="cnn", inputs=(8, 8, 1), hidden=(0, 8)),
         ModelConfig(name="mlp", hidden=(16, 0)),
         ModelConfig(name="softmax", classes=0),

@@ -86,6 +86,7 @@ def test_an_attack_keeps_its_own_options_beside_the_common_ones():
         ({"count": 1, "attack": "sign_flip", "scale": -1.0}, "scale must be positive"),
         ({"count": 1, "attack": "gaussian", "sigma": 0.0}, "sigma must be positive"),
         ({"attack": "label_flip"}, "either count"),
+        ({"attack": "label_flip", "count": -1}, "count: must be at least 0, is -1"),
         ({"attack": "label_flip", "count": 1, "peers": [1]}, "has both count = 1 and peers"),
         ({"attack": "label_flip", "count": 1, "placement": "far"}, "placement: cannot be 'far': choose betweenness"),
         ({"attack": "sign_flip", "count": 1, "scal": 3}, "scal: unknown key; did you mean scale"),
