@@ -81,7 +81,8 @@ def bridges(n: int, graph: Iterable[Edge]) -> list[Edge]:
 def anatomy(n: int, graph: Iterable[Edge]) -> Anatomy:
     """Pieces, articulation points and bridges in one walk."""
     walk = _Walk(neighbors_of(n, graph))
-    return Anatomy(_pieces(walk), _losses(walk), _bridges(walk))
+    losses = _losses(walk)
+    return Anatomy(_pieces(walk), losses, _bridges(walk, losses))
 
 
 def distances(n: int, graph: Iterable[Edge]) -> Distances | None:
@@ -125,6 +126,21 @@ class _Walk:
         self.size = [1] * n                              # peers in its subtree
         self._sum_up()
 
+    def is_bridge(self, i: int, j: int) -> bool:
+        """Whether the edge between a peer and the one from which the walk came to it is all that joins their sides."""
+        parent, child = (i, j) if self.parent[j] == i else (j, i)
+        return self.parent[child] == parent and self.low[child] > self.entered[parent]
+
+    def beyond(self, peer: int, end: int) -> int:
+        """A neighbor of `end` besides `peer`, the one from which the walk came if it can be; or `end`."""
+        return self.parent[end] if self.parent[end] not in {-1, peer} else _other(peer, end, self.neighbors)
+
+    def parts(self, child: int, edge: Edge) -> bool:
+        """Whether `edge` leads out of the subtree of `child`, which the walk went through without a break."""
+        first = self.entered[child]
+        inside = [first <= self.entered[end] < first + self.size[child] for end in edge]
+        return inside[0] != inside[1]
+
     def _visit(self) -> Iterator[int]:
         seen = [False] * len(self.neighbors)
         ways = [iter(others) for others in self.neighbors]    # each way is looked at once, across visits to a peer
@@ -164,7 +180,7 @@ def _pieces(walk: _Walk) -> list[list[int]]:
 
 def _losses(walk: _Walk) -> list[Loss]:
     """A child's subtree is cut off with its parent if no edge of it leads past the parent."""
-    cut: dict[int, list[tuple[int, int]]] = {}           # per peer its parts: how many peers, and one of them
+    cut: dict[int, list[tuple[int, int]]] = {}           # per peer its parts: how many peers, and its neighbor there
     for child in walk.order:
         parent = walk.parent[child]
         if parent >= 0 and walk.low[child] >= walk.entered[parent]:
@@ -173,15 +189,18 @@ def _losses(walk: _Walk) -> list[Loss]:
         if walk.parent[peer] >= 0:                       # the way that the walk came is another part
             beyond = walk.size[walk.top[peer]] - 1 - sum(size for size, _ in parts)
             parts.append((beyond, walk.parent[peer]))
-    found = [_loss(peer, parts) for peer, parts in cut.items() if len(parts) > 1]
+    found = [_loss(walk, peer, parts) for peer, parts in cut.items() if len(parts) > 1]
     return sorted(found, key=lambda loss: (-loss.cut_off, loss.peer))
 
 
-def _loss(peer: int, parts: list[tuple[int, int]]) -> Loss:
-    """A chain of edges from part to part, so that no peer becomes the new center."""
+def _loss(walk: _Walk, peer: int, parts: list[tuple[int, int]]) -> Loss:
+    """A chain of edges from part to part, so that no peer becomes the new center.
+
+    Not to the far end of a bridge, which may be the next that cannot be lost: one edge then mends all three.
+    """
     parts.sort(key=lambda part: (-part[0], part[1]))     # largest first
-    remedy = chain([member for _, member in parts])
-    return Loss(peer, sum(size for size, _ in parts[1:]), remedy, len(parts), parts[0][0])
+    members = [walk.beyond(peer, end) if walk.is_bridge(peer, end) else end for _, end in parts]
+    return Loss(peer, sum(size for size, _ in parts[1:]), chain(members), len(parts), parts[0][0])
 
 
 def chain(peers: Sequence[int]) -> tuple[Edge, ...]:
@@ -189,23 +208,30 @@ def chain(peers: Sequence[int]) -> tuple[Edge, ...]:
     return tuple((min(pair), max(pair)) for pair in pairwise(peers))
 
 
-def _bridges(walk: _Walk) -> list[Bridge]:
+def _bridges(walk: _Walk, losses: Sequence[Loss]) -> list[Bridge]:
+    asked = {end: edge for loss in reversed(losses) for edge in reversed(loss.remedy) for end in edge}
     found = []
     for child in walk.order:
         parent = walk.parent[child]
-        if parent >= 0 and walk.low[child] > walk.entered[parent]:
+        if parent >= 0 and walk.is_bridge(parent, child):
             below, above = walk.size[child], walk.size[walk.top[child]] - walk.size[child]
             edge = min(parent, child), max(parent, child)
-            found.append(Bridge(edge, min(below, above), _beside(edge, walk.neighbors)))
+            beside = _beside(edge, walk.neighbors)
+            across = [asked[end] for end in (*edge, *(beside or ())) if end in asked and walk.parts(child, asked[end])]
+            found.append(Bridge(edge, min(below, above), across[0] if across else beside))
     return sorted(found, key=lambda bridge: (-bridge.cut_off, bridge.edge))
 
 
 def _beside(edge: Edge, neighbors: list[list[int]]) -> Edge | None:
     """A second edge between the bridge's two sides, that shares no end with it where that can be."""
     i, j = edge
-    here = next((other for other in neighbors[i] if other != j), i)
-    there = next((other for other in neighbors[j] if other != i), j)
+    here, there = _other(j, i, neighbors), _other(i, j, neighbors)
     return None if (here, there) == edge else (min(here, there), max(here, there))
+
+
+def _other(peer: int, end: int, neighbors: list[list[int]]) -> int:
+    """A neighbor of `end` besides `peer`, or `end` itself if it has none."""
+    return next((other for other in neighbors[end] if other != peer), end)
 
 
 def _spheres(source: int, nearby: Sequence[int]) -> Iterator[int]:

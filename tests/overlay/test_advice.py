@@ -15,13 +15,20 @@ SEARCHED = "a search found no place where that is not so, which is no proof"
 SPEED = "disagreement shrinks a thousandfold in"
 
 
-def test_a_dumbbell_hears_which_edges_to_add() -> None:
+def test_a_dumbbell_hears_of_the_one_edge_that_mends_all() -> None:
     said = sentences(audit(10, edges("dumbbell", 10)))
     assert said[:3] == [
-        "losing peer 4 cuts off 4 peers: add the edge 3-5",
-        "losing peer 5 cuts off 4 peers: add the edge 4-6",
-        "one edge, 4-5, holds the two halves together: add the edge 0-6",
+        "losing peer 4 cuts off 4 peers: add the edge 3-6",
+        "losing peer 5 cuts off 4 peers: the edge named above will do",
+        "one edge, 4-5, holds the two halves together: the edge named above will do",
     ]
+
+
+def test_a_star_hears_of_a_path_once_and_of_no_edge_besides() -> None:
+    said = sentences(audit(7, edges("star", 7)))
+    assert said[0].endswith("add the edges 1-2, 2-3, 3-4, 4-5 and 5-6")
+    assert sum("holds 1 peer to the others: the edge named above will do" in one for one in said) == 5
+    assert sum("add the edge" in one for one in said) == 1
 
 
 def test_peers_are_called_by_their_names() -> None:
