@@ -39,6 +39,16 @@ def test_a_liar_that_failed_and_one_that_succeeded_are_told_apart():
     assert "and succeeded: honest peers would do better alone, by 0.3500" in summary([0.1, 0.1, 0.1], [0.4, 0.5], liar)
 
 
+def test_a_worst_strength_that_daemons_could_not_look_for_is_not_claimed():
+    def tried(engine, **options):
+        liar = a_scenario(scenario={"engine": engine}, liar=[{"peers": [2], "attack": "alie", **options}])
+        return summary([0.9, 0.8, 0.1], [0.4, 0.5], liar)
+
+    assert "tried alie, strength 1.5 (not the worst: daemons cannot ask the rule) for" in tried("processes")
+    assert "tried alie, strength worst for" in tried("virtual")
+    assert "tried alie, strength 0.5 for" in tried("processes", strength=0.5)
+
+
 def test_a_liar_that_spoiled_a_promise_did_harm_although_together_is_still_better():
     liar = a_scenario(liar=[{"peers": [2], "attack": "sign_flip"}], expect={"accuracy_min": 0.95})
     said = summary([0.9, 0.8, 0.1], [0.4, 0.5], liar)

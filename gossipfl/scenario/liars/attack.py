@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -110,6 +110,9 @@ class Attack(Options):
 
     Fields are checked in `__post_init__` by ValueError, which config.parse turns into ConfigError.
     """
+
+    unseen: ClassVar[tuple[str, float] | None] = None    # its option for a strength, and what stands for "worst" where
+                                                         # no rule can be asked
 
     def check(self, classes: int) -> None:
         """Raises ConfigError for options that make no sense of a model that tells so many classes apart."""

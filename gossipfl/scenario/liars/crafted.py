@@ -28,6 +28,7 @@ class Alie(Poisoning):
     momentum, which narrows the spread, and mixing of nearest neighbors (nnm) before a rule that trims.
     """
 
+    unseen = "strength", 1.5
     strength: Strength = WORST
 
     def __post_init__(self) -> None:
@@ -35,7 +36,7 @@ class Alie(Poisoning):
 
     def craft(self, sight: Sight) -> Vector:
         mu, sigma = sight.center, sight.spread
-        return at_strength(sight, self.strength, 1.5, lambda z: mu - np.float32(z) * sigma)
+        return at_strength(sight, self, lambda z: mu - np.float32(z) * sigma)
 
 
 def alie_z(n: int, m: int) -> float:
@@ -56,6 +57,7 @@ class Ipm(Poisoning):
     it: rules that drop or clip what is far; a coordinate rule gives way where epsilon is small.
     """
 
+    unseen = "strength", 0.1
     strength: Strength = WORST
     of: Literal["model", "update"] = "model"
 
@@ -65,7 +67,7 @@ class Ipm(Poisoning):
     def craft(self, sight: Sight) -> Vector:
         origin = sight.before if self.of == "update" else np.zeros_like(sight.own)
         wanted = sight.center - origin
-        return at_strength(sight, self.strength, 0.1, lambda epsilon: origin - np.float32(epsilon) * wanted)
+        return at_strength(sight, self, lambda epsilon: origin - np.float32(epsilon) * wanted)
 
 
 class Mimic(Poisoning):
@@ -164,6 +166,7 @@ class Dissensus(Poisoning):
     Against it: self-centered clipping, as far as the graph has a budget.
     """
 
+    unseen = "strength", 1.5
     strength: Strength = WORST
 
     def __post_init__(self) -> None:
@@ -171,7 +174,7 @@ class Dissensus(Poisoning):
 
     def craft(self, sight: Sight) -> Vector:
         aim, pull = _pull(sight)
-        return at_strength(sight, self.strength, 1.5, lambda epsilon: aim - np.float32(epsilon) * pull)
+        return at_strength(sight, self, lambda epsilon: aim - np.float32(epsilon) * pull)
 
 
 class Spectral(Poisoning):
@@ -183,6 +186,7 @@ class Spectral(Poisoning):
     The strongest that knows the topology; against it stands a graph with mu > 4 b and cs_plus.
     """
 
+    unseen = "strength", 1.0
     strength: Strength = WORST
 
     def __post_init__(self) -> None:
@@ -190,7 +194,7 @@ class Spectral(Poisoning):
 
     def craft(self, sight: Sight) -> Vector:
         aim, along = sight.aim, _along(sight) if sight.along is None else sight.along
-        return at_strength(sight, self.strength, 1.0, lambda s: aim + np.float32(s) * along, LONG_GRID)
+        return at_strength(sight, self, lambda s: aim + np.float32(s) * along, LONG_GRID)
 
 
 class Sybil(Poisoning):
@@ -201,6 +205,7 @@ class Sybil(Poisoning):
     them dear (federation.py); no rule can tell them from honest peers of one mind.
     """
 
+    unseen = "strength", 1.5
     strength: Strength = WORST
     noise: float = 0.01
 
@@ -211,7 +216,7 @@ class Sybil(Poisoning):
 
     def craft(self, sight: Sight) -> Vector:
         mu, sigma = sight.center, sight.spread
-        lie = at_strength(sight, self.strength, 1.5, lambda z: mu - np.float32(z) * sigma)
+        lie = at_strength(sight, self, lambda z: mu - np.float32(z) * sigma)
         dice = np.random.default_rng((sight.seed, sight.round))
         return lie + np.float32(self.noise) * sigma * dice.standard_normal(len(lie), dtype=np.float32)
 

@@ -34,13 +34,14 @@ class SignFlip(Poisoning):
     Far from every honest model: any robust rule.
     """
 
+    unseen = "scale", 10.0
     scale: Strength = 10.0
 
     def __post_init__(self) -> None:
         check_strength("scale", self.scale)
 
     def craft(self, sight: Sight) -> Vector:
-        return at_strength(sight, self.scale, 10.0, lambda scale: -np.float32(scale) * sight.own)
+        return at_strength(sight, self, lambda scale: -np.float32(scale) * sight.own)
 
 
 class BitFlip(Poisoning):
@@ -50,6 +51,7 @@ class BitFlip(Poisoning):
     that turn the model itself, -x, are `sign_flip` with scale 1.  Against it: momentum and any robust rule.
     """
 
+    unseen = "scale", 1.0
     scale: Strength = 1.0
 
     def __post_init__(self) -> None:
@@ -57,7 +59,7 @@ class BitFlip(Poisoning):
 
     def craft(self, sight: Sight) -> Vector:
         learned = sight.own - sight.before
-        return at_strength(sight, self.scale, 1.0, lambda scale: sight.before - np.float32(scale) * learned)
+        return at_strength(sight, self, lambda scale: sight.before - np.float32(scale) * learned)
 
 
 class Gaussian(Poisoning):
@@ -66,6 +68,7 @@ class Gaussian(Poisoning):
     Blanchard et al. 2017.  Its length is about sigma sqrt(d): any rule that looks at distances.
     """
 
+    unseen = "sigma", 10.0
     sigma: Strength = 10.0
 
     def __post_init__(self) -> None:
@@ -73,7 +76,7 @@ class Gaussian(Poisoning):
 
     def craft(self, sight: Sight) -> Vector:
         noise = np.random.default_rng((sight.seed, sight.round)).standard_normal(len(sight.own), dtype=np.float32)
-        return at_strength(sight, self.sigma, 10.0, lambda sigma: sight.own + np.float32(sigma) * noise)
+        return at_strength(sight, self, lambda sigma: sight.own + np.float32(sigma) * noise)
 
 
 class FixedBias(Poisoning):
@@ -87,6 +90,7 @@ class FixedBias(Poisoning):
     drop or clip what is far.
     """
 
+    unseen = "strength", 64.0
     strength: Strength = WORST
     direction: Count = 0                                 # a seed
 
@@ -96,7 +100,7 @@ class FixedBias(Poisoning):
     def craft(self, sight: Sight) -> Vector:
         u = np.random.default_rng(self.direction).standard_normal(len(sight.own), dtype=np.float32)
         u *= (sight.start_norm or np.linalg.norm(sight.own)) / np.linalg.norm(u)      # all may begin with zeros
-        return at_strength(sight, self.strength, 64.0, lambda alpha: sight.own + np.float32(alpha) * u)
+        return at_strength(sight, self, lambda alpha: sight.own + np.float32(alpha) * u)
 
 
 class LabelFlip(Attack):

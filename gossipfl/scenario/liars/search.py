@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from gossipfl.scenario.liars.attack import Sight, Vector
+from gossipfl.scenario.liars.attack import Attack, Sight, Vector
 
 WORST: Final = "worst"
 Strength = float | Literal["worst"]                      # a number, or the worst that a search finds
@@ -30,10 +30,11 @@ Lie = Callable[[float], Vector]
 Harm = Callable[[float], float]
 
 
-def at_strength(
-    sight: Sight, strength: Strength, unseen: float, lie: Lie, grid: Sequence[float] = GRID
-) -> Vector:
-    """`lie` (d,) at `strength`; "worst" against a rule that cannot be asked is `unseen`."""
+def at_strength(sight: Sight, attack: Attack, lie: Lie, grid: Sequence[float] = GRID) -> Vector:
+    """`lie` (d,) at the strength that is asked of `attack`; "worst" may be one that stands for it, `attack.unseen`."""
+    assert attack.unseen is not None, "an attack without a strength"
+    option, unseen = attack.unseen
+    strength: Strength = getattr(attack, option)
     if strength != WORST:
         return lie(float(strength))
     if sight.respond is None:

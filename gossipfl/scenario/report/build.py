@@ -23,6 +23,8 @@ from gossipfl.config import to_tables
 from gossipfl.errors import StateError
 from gossipfl.node.store import RoundRow
 from gossipfl.scenario.alone import Judged, honest_vectors
+from gossipfl.scenario.liars import Attack
+from gossipfl.scenario.liars.search import WORST
 from gossipfl.scenario.outcome import Outcome, Ran
 from gossipfl.scenario.plan import Plan
 from gossipfl.scenario.report import figures, graph, heard, page
@@ -80,7 +82,7 @@ def build(
         "rss_mb": figures.rss_mb(outcomes),
         "curve": figures.curve(outcomes, ran.launched_at),
         "per_peer": [
-            _peer(outcome, judged, spans, by_others)
+            _peer(outcome, judged, spans, by_others, rule_is_seen=spec.scenario.engine != "processes")
             for outcome, spans, by_others in zip(outcomes, unheard, concluded["per_peer"], strict=True)
         ],
         "conclusions": concluded,
@@ -164,13 +166,24 @@ def metrics(ran: Ran) -> list[Tables]:
     ]
 
 
-def _peer(outcome: Outcome, judged: Judged, unheard: Sequence[heard.Span], by_others: Tables) -> Tables:
+def _tried(attack: Attack, rule_is_seen: bool) -> Tables:
+    """The options of an attack as they were used: whoever cannot ask the rule does not find the worst strength."""
+    options = to_tables(attack)
+    if attack.unseen is None or rule_is_seen or options[attack.unseen[0]] != WORST:
+        return options
+    option, stand_in = attack.unseen
+    return options | {option: stand_in, "not_worst": option}
+
+
+def _peer(
+    outcome: Outcome, judged: Judged, unheard: Sequence[heard.Span], by_others: Tables, *, rule_is_seen: bool
+) -> Tables:
     number, liar = outcome.peer.number, outcome.peer.liar
     return {
         "number": number,
         "id": str(outcome.peer.identity.peer_id),
         "honest": liar is None,
-        "attack": None if liar is None else {"name": liar.attack, **to_tables(liar.build())},
+        "attack": None if liar is None else {"name": liar.attack, **_tried(liar.build(), rule_is_seen)},
         "rounds": outcome.rounds,
         "rounds_missed": sum(last - first + 1 for first, last in unheard),
         "unheard": [list(span) for span in unheard],

@@ -40,8 +40,10 @@ def worst(report: Report) -> Report | None:
 
 def attack(liar: Report) -> str:
     """What a liar tried, with its options."""
-    name, *options = liar["attack"].items()
-    return ", ".join([name[1], *(f"{key} {_plain(value)}" for key, value in options)])
+    options = dict(liar["attack"])
+    name, not_worst = options.pop("name"), options.pop("not_worst", None)
+    notes = {not_worst: " (not the worst: daemons cannot ask the rule)"}
+    return ", ".join([name, *(f"{key} {_plain(value)}{notes.get(key, '')}" for key, value in options.items())])
 
 
 def outcome(report: Report) -> str:
