@@ -152,8 +152,8 @@ class _Case(NamedTuple):
 
     def _remedy(self) -> str:
         if self.n > 5 * self.b:
-            return f"which edges it takes, gossipfl topology audit --want {self.b} says"
-        return f"it takes {5 * self.b + 1} peers who all know each other"
+            return f"which edges a certificate takes, for cs_plus, gossipfl topology audit --want {self.b} says"
+        return f"a certificate, for cs_plus, takes {5 * self.b + 1} peers who all know each other"
 
     def _lacking(self) -> str:
         if self.carried.certified_budget < self.b:

@@ -60,8 +60,8 @@ def test_a_complete_graph_gets_the_rule_of_its_size(n: int, b: int, rule: str) -
 
 
 @pytest.mark.parametrize(("n", "b", "remedy"), [
-    (10, 1, "which edges it takes, gossipfl topology audit --want 1 says"),
-    (5, 1, "it takes 6 peers who all know each other"),
+    (10, 1, "which edges a certificate takes, for cs_plus, gossipfl topology audit --want 1 says"),
+    (5, 1, "a certificate, for cs_plus, takes 6 peers who all know each other"),
 ])  # fmt: skip
 def test_a_promise_that_cannot_be_given_comes_with_what_would_make_it_one(n: int, b: int, remedy: str) -> None:
     found = choose(n, edges("ring", n), b)

@@ -128,13 +128,26 @@ def test_the_end_is_told_at_a_glance(page, run):
     assert "<code>peers.count=24</code>" in page
 
 
-def test_the_story_keeps_its_lines_and_its_commands_can_be_copied(page):
+def test_the_commands_of_the_story_can_be_copied(page):
     story = re.search(r'<div class="story">(.*?)</div>', page, re.S)[1]
-    _, second, command = re.findall(r"<(?:p|pre)>(.*?)</(?:p|pre)>", story, re.S)
+    _, _, second, command = re.findall(r"<(?:p|pre)>(.*?)</(?:p|pre)>", story, re.S)
     assert second.splitlines()[1] == "Without any of it:"
     assert unescape(command).split("\\\n") == [
         "  gossipfl scenario run troubled --set 'liar=[]' ", "      --set 'churn=[]'"
     ]                                                                                                  # fmt: skip
+
+
+def test_what_the_command_line_changed_stands_before_the_story_that_knows_nothing_of_it(page, run):
+    changed = "<b>This run was changed:</b> <code>peers.count=24</code>"
+    assert page.index("<h1>") < page.index(changed) < page.index("Much goes wrong")
+    report = run[0] | {"file": {"text": SOURCE, "overrides": []}}
+    assert "This run was changed" not in render(report, run[1])
+
+
+def test_a_command_behind_a_colon_and_a_gap_can_be_copied_too(run):
+    text = "# They learn\n# together.\n# Without liars:   gossipfl scenario run it\n\n[scenario]\n"
+    shown = render(run[0] | {"file": {"text": text, "overrides": []}}, run[1])
+    assert "<p>They learn\ntogether.</p><pre>Without liars:   gossipfl scenario run it</pre>" in shown
 
 
 def test_a_liars_own_model_lies_where_the_axis_says_it_does(run):

@@ -52,7 +52,7 @@ def test_a_worst_strength_that_daemons_could_not_look_for_is_not_claimed():
 def test_a_liar_that_spoiled_a_promise_did_harm_although_together_is_still_better():
     liar = a_scenario(liar=[{"peers": [2], "attack": "sign_flip"}], expect={"accuracy_min": 0.95})
     said = summary([0.9, 0.8, 0.1], [0.4, 0.5], liar)
-    assert "and did harm: the worst honest peer reached 0.8000, less than was promised" in said
+    assert "and did harm: the worst honest peer reached 0.8000, and a promise was missed" in said
 
 
 def test_a_liar_that_drove_one_honest_peer_below_its_twin_did_harm_although_the_mean_gained():

@@ -56,7 +56,7 @@ def outcome(report: Report) -> str:
     if gain <= 0:
         return f"and succeeded: honest peers would do better alone, by {-gain:.4f}{screened}"
     if any(sentence.startswith(("accuracy", "gain")) for sentence in report["missed"]):
-        return f"and did harm: the worst honest peer reached {least:.4f}, less than was promised{screened}"
+        return f"and did harm: the worst honest peer reached {least:.4f}, and a promise was missed{screened}"
     last = worst(report)
     if last is not None and last["alone"] is not None and last["accuracy"] < last["alone"]:
         return f"and did harm: the worst honest peer reached {least:.4f}, and {last['alone']:.4f} alone{screened}"

@@ -21,8 +21,8 @@ def learning(run: Run) -> str:
     return (
         f'<div class="pair"><figure><figcaption><h3>Accuracy</h3><p>{escape(_accuracy_words(run))}</p></figcaption>'
         f"{_accuracy(run)}</figure>"
-        "<figure><figcaption><h3>Consensus distance</h3><p>How far honest models lie from their mean: "
-        f"lower is agreement.</p></figcaption>{_distance(run)}</figure></div>"
+        "<figure><figcaption><h3>Consensus distance</h3><p>How far honest models lie from their mean, estimated "
+        f"from short sketches of them: lower is agreement.</p></figcaption>{_distance(run)}</figure></div>"
     )
 
 

@@ -103,7 +103,8 @@ def _rows(report: Tables) -> list[tuple[str, str]]:
     if topology.get("edges_from") == "lived":
         rows.append(("drawn", "who heard each other in the last rounds: peers choose their neighbors"))
     if gap is not None:
-        rows.append(("spectral gap", f"{gap:.3f}: a round takes away this share of disagreement at least"))
+        told = "a round of plain gossip takes away at least this share of disagreement"
+        rows.append(("spectral gap", f"{gap:.3f}: {told}"))
     rows.append(("certified", _certified(topology)))
     if topology.get("mu") is not None:
         rows.append(("connectivity", _connectivity(topology)))

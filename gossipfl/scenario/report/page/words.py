@@ -30,14 +30,26 @@ def head(report: Tables) -> str:
     return (
         f"<h1>{escape(report.get('title') or report['scenario'])}</h1>"
         f'<p class="ran">{" · ".join(escape(part) for part in ran)}</p>{verdict(report)}'
-        f'<div class="story">{_story(story)}</div>'
+        f'<div class="story">{_changes(file)}{_story(story)}</div>'
     )
 
 
 def _story(text: str) -> str:
-    """Its lines as they are, so that a command can be copied; what is indented is code."""
-    blocks = groupby(text.splitlines(), lambda line: "pre" if line.startswith(" ") else "p" if line else "")
+    """Paragraphs; what is indented, or stands behind a colon and a gap, is a command to be copied, line by line."""
+    blocks = groupby(text.splitlines(), _tag)
     return "".join(f"<{tag}>{escape(chr(10).join(lines))}</{tag}>" for tag, lines in blocks if tag)
+
+
+def _tag(line: str) -> str:
+    return "pre" if line.startswith(" ") or ":  " in line else "p" if line else ""
+
+
+def _changes(file: Tables | None) -> str:
+    """What this run was told besides its file, before the file's own story, which knows nothing of it."""
+    if not file or not file["overrides"]:
+        return ""
+    changed = ", ".join(f"<code>{escape(one)}</code>" for one in file["overrides"])
+    return f'<p><b>This run was changed:</b> {changed}. What follows was written for the run without that.</p>'
 
 
 def verdict(report: Tables) -> str:
