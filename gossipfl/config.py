@@ -6,7 +6,6 @@ The scenario file has a format of its own (scenario/spec.py) that is made of the
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, dataclass_tr
 
 import msgspec
 
-from gossipfl.errors import ConfigError
+from gossipfl.errors import ConfigError, meant
 
 if TYPE_CHECKING:
     from msgspec import inspect
@@ -241,9 +240,7 @@ def _explained(reason: str, path: str, section: type[msgspec.Struct], tables: An
         return f"must be {_BOUNDS[bound[1]]} {float(bound[2]):g}, is {value}", path
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", reason):
         keys = [field.encode_name for kind in kinds if isinstance(kind, inspect.StructType) for field in kind.fields]
-        near = difflib.get_close_matches(unknown[1], keys, 1)
-        known = f"did you mean {near[0]}?" if near else f"there are {', '.join(keys)}" if keys else "it takes none"
-        return f"unknown key; {known}", f"{path}.{unknown[1]}".lstrip(".")
+        return f"unknown key; {meant(unknown[1], keys)}", f"{path}.{unknown[1]}".lstrip(".")
     if wrong := re.fullmatch(r"Invalid enum value (.*)", reason):
         choices = ["a number"] if any(isinstance(kind, inspect.FloatType | inspect.IntType) for kind in kinds) else []
         choices += [str(value) for kind in kinds if isinstance(kind, inspect.LiteralType) for value in kind.values]

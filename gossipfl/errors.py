@@ -12,6 +12,16 @@ A failed ``assert`` is our own bug and is never caught.  Each room defines the l
 raises them, with the numbers in the message.
 """
 
+import difflib
+from collections.abc import Iterable
+
+
+def meant(name: str, names: Iterable[str]) -> str:
+    """What to say of a name that does not exist: the one that was meant, or which there are."""
+    known = list(names)
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}" if known else "it takes none"
+
 
 class GossipflError(Exception):
     """The root, so that a caller can say "anything this package means to say"."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from gossipfl.aggregation import center, linear, selection, trust
 from gossipfl.aggregation import pre as before
 from gossipfl.aggregation.rule import About, Budget, PreSpec, Ranks, RuleSpec
-from gossipfl.errors import ConfigError
+from gossipfl.errors import ConfigError, meant
 
 _BUDGET = frozenset({"budget"})
 
@@ -61,7 +61,7 @@ PRE: dict[str, PreSpec] = {
 def rule_named(name: str) -> RuleSpec:
     """The rule of an option's value.  Raises ConfigError."""
     if name not in RULES:
-        raise ConfigError(f"no rule {name!r}; there are {', '.join(RULES)}", "aggregation.rule")
+        raise ConfigError(f"no rule {name!r}; {meant(name, [*RULES, 'auto'])}", "aggregation.rule")
     return RULES[name]
 
 
@@ -90,7 +90,7 @@ def recipe(rule: str, pre: Sequence[str], budget: Budget) -> Recipe:
     spec = rule_named(rule)
     for name in pre:
         if name not in PRE:
-            raise ConfigError(f"no {name!r} to do before a rule; there are {', '.join(PRE)}", "aggregation.pre")
+            raise ConfigError(f"no {name!r} to do before a rule; {meant(name, PRE)}", "aggregation.pre")
     if pre and not spec.is_set:
         sets = ", ".join(name for name, other in RULES.items() if other.is_set)
         raise ConfigError(f"{pre[0]} treats me like anybody, {rule} does not; it goes with {sets}", "aggregation.pre")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gossipfl.codec import CODECS
 from gossipfl.config import NodeConfig
-from gossipfl.errors import ConfigError, StateError, UserError
+from gossipfl.errors import ConfigError, StateError, UserError, meant
 from gossipfl.federation import Federation
 from gossipfl.identity import Identity
 from gossipfl.learning.data import load_shard
@@ -96,5 +96,5 @@ def check_options(federation: Federation, options: NodeConfig) -> None:
         if addresses.parse(text).port == 0:
             raise ConfigError(f"{text} has port 0, where nobody can be called; name the port it listens on", "peer")
     if federation.codec not in CODECS:
-        raise ConfigError(f"no codec {federation.codec!r}; there are {', '.join(CODECS)}", "codec")
+        raise ConfigError(f"no codec {federation.codec!r}; {meant(federation.codec, CODECS)}", "codec")
     ruling.check(options)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from gossipfl.errors import ConfigError
+from gossipfl.errors import ConfigError, meant
 from gossipfl.overlay import families, random_graphs
 from gossipfl.overlay.schedules import SCHEDULES, union
 from gossipfl.overlay.structure import Edge
@@ -25,7 +25,7 @@ def edges(kind: str, n: int, *, degree: int = 6, seed: int = 0) -> list[Edge]:
     Raises ConfigError for a kind that does not exist, and for a number of peers or a degree that no graph of it has.
     """
     if kind not in GRAPHS:
-        raise ConfigError(f"no graph {kind!r}; there are {', '.join(GRAPHS)}", "overlay.kind")
+        raise ConfigError(f"no graph {kind!r}; {meant(kind, GRAPHS)}", "overlay.kind")
     return sorted(GRAPHS[kind](n, degree, seed))
 
 

@@ -22,8 +22,10 @@ _PAIRS = 2_500_000                                       # of points are compare
 
 def random_regular(n: int, degree: int, seed: int) -> Iterable[Edge]:
     """Every peer has `degree` neighbors, all such graphs about equally likely."""
-    if not 1 <= degree < n or n * degree % 2:
-        raise ConfigError(f"{n} peers cannot have {degree} neighbors each; n * degree must be even", "overlay.degree")
+    if not 1 <= degree < n:
+        raise ConfigError(f"must be 1 or more and below the {n} peers, not {degree}", "overlay.degree")
+    if n * degree % 2:
+        raise ConfigError(f"must be even where the peers are {n}, an odd number, not {degree}", "overlay.degree")
     import networkx
 
     return _connected(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from gossipfl.errors import ConfigError
+from gossipfl.errors import ConfigError, meant
 from gossipfl.overlay.families import nearest_that
 from gossipfl.overlay.structure import Edge
 
@@ -16,7 +16,7 @@ from gossipfl.overlay.structure import Edge
 def schedule(kind: str, n: int) -> list[list[Edge]]:
     """One period of rounds, each a sorted list of edges.  Raises ConfigError for a kind or an n that does not exist."""
     if kind not in SCHEDULES:
-        raise ConfigError(f"no time-varying graph {kind!r}; there are {', '.join(SCHEDULES)}", "overlay.kind")
+        raise ConfigError(f"no time-varying graph {kind!r}; {meant(kind, SCHEDULES)}", "overlay.kind")
     return SCHEDULES[kind](n)
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from gossipfl import federation
 from gossipfl.config import AggregationConfig, DiscoveryConfig, NodeConfig, OverlayConfig
-from gossipfl.errors import ConfigError
+from gossipfl.errors import ConfigError, meant
 from gossipfl.federation import Federation
 from gossipfl.identity import Identity
 from gossipfl.node.choice import AUTO as AUTO_RULE
@@ -201,7 +201,7 @@ def _edges(spec: Scenario, seed: int) -> tuple[Edge, ...] | None:
             'use "exponential", which has them all at once', "overlay.kind",
         )  # fmt: skip
     if overlay.kind not in GRAPHS:
-        raise ConfigError(f"no graph {overlay.kind!r}; there are {', '.join([AUTO, EDGES, *GRAPHS])}", "overlay.kind")
+        raise ConfigError(f"no graph {overlay.kind!r}; {meant(overlay.kind, [AUTO, EDGES, *GRAPHS])}", "overlay.kind")
     return tuple(edges(overlay.kind, count, degree=overlay.degree, seed=seed))
 
 

@@ -106,7 +106,9 @@ def test_a_single_neighbor_is_enough_for_a_weighted_sum(rule: str) -> None:
 
 
 def test_an_unknown_rule_is_the_users_to_correct() -> None:
-    with pytest.raises(ConfigError, match=r"aggregation.rule: no rule 'avg'; there are mean, "):
+    with pytest.raises(ConfigError, match=r"aggregation.rule: no rule 'medain'; did you mean median\?"):
+        mix(np.ones((3, 2), np.float32), equal_weights(3), "medain", Budget())
+    with pytest.raises(ConfigError, match=r"aggregation.rule: no rule 'avg'; there are mean, .*, auto"):
         rule_named("avg")
 
 

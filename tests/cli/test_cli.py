@@ -238,7 +238,8 @@ def test_scenario_show_prints_the_file_and_as_json_every_default():
         (["quickstart", "--set", "aggregation.byzantine_max=4"], "needs 9 models"),
         (["quickstart", "--set", "data.source=none.csv"], "none.csv"),
         (["quickstart", "--set", "peers.cuont=3"], "peers.cuont: unknown key; did you mean count? (--set peers.cuont"),
-        (["quickstart", "--set", "overlay.kind=rong"], "no graph 'rong'; there are auto, edges, full"),
+        (["quickstart", "--set", "overlay.kind=rong"], "no graph 'rong'; did you mean ring?"),
+        (["quickstart", "--set", "overlay.kind=moebius"], "no graph 'moebius'; there are auto, edges, full"),
     ],
 )
 def test_a_scenario_that_cannot_be_run_is_refused_and_leaves_nothing(tmp_path, arguments, reason):

@@ -9,7 +9,7 @@ placement.py; the process that runs a liar is staged_node.py.
 
 from __future__ import annotations
 
-from gossipfl.errors import ConfigError
+from gossipfl.errors import ConfigError, meant
 from gossipfl.scenario.liars.attack import Attack, Knock, Sight
 from gossipfl.scenario.liars.backdoor import Backdoor, ModelReplacement
 from gossipfl.scenario.liars.chunks import NeverServe, SlowLoris, Unsolicited
@@ -50,7 +50,7 @@ ATTACKS: dict[str, type[Attack]] = {
 def attack_named(name: str) -> type[Attack]:
     """The attack called `name`.  Raises ConfigError naming those that exist."""
     if name not in ATTACKS:
-        raise ConfigError(f"there is no attack {name!r}; there are {', '.join(sorted(ATTACKS))}", "attack")
+        raise ConfigError(f"there is no attack {name!r}; {meant(name, sorted(ATTACKS))}", "attack")
     return ATTACKS[name]
 
 
