@@ -8,9 +8,9 @@
     python tools/robustness.py fairness    one honest peer unlike the others
     python tools/robustness.py grid        rules x attacks x graphs x placements x b x splits x seeds, of options
 
-Each writes NAME.csv, NAME.md and pictures into --out.  A study goes on where it was stopped: lines of the CSV that
-belong to the same settings are not measured again.  Exit code 2: the user's mistake, in one sentence; 130: interrupted,
-and what was measured is kept.
+Each writes NAME.csv and NAME.md into --out, grid a heat map per attack besides.  A study goes on where it was stopped:
+lines of the CSV that belong to the same settings are not measured again.  Exit code 2: the user's mistake, in one
+sentence; 130: interrupted, and what was measured is kept.
 """
 
 from __future__ import annotations

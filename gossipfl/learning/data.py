@@ -145,7 +145,7 @@ def _parts(labels: npt.NDArray[np.int32], data: DataConfig, name: str) -> list[I
     if len(labels) < peers * max(1, data.examples_min):
         raise DataError(
             f"{name}: {len(labels)} training examples are too few for {peers} peers with {data.examples_min} each; "
-            f"bring more, or lower data.peers or data.examples_min"
+            f"bring more, share them among fewer peers, or lower data.examples_min"
         )
     return split(labels, data)
 

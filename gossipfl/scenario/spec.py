@@ -157,7 +157,6 @@ def _fold_options(liar: Any) -> Any:
 def _check_numbers(spec: Scenario) -> None:
     bounds = [
         ("scenario.rounds", spec.scenario.rounds, 1),
-        ("scenario.seeds", len(spec.scenario.seeds), 1),
         ("peers.count", spec.peers.count, 2),
         ("overlay.degree", spec.overlay.degree, 1),
         ("aggregation.byzantine_max", spec.aggregation.byzantine_max, 0),
@@ -165,8 +164,8 @@ def _check_numbers(spec: Scenario) -> None:
     for path, have, least in bounds:
         if have < least:
             raise ConfigError(f"must be at least {least}, is {have}", path)
-    if any(seed < 0 for seed in spec.scenario.seeds):
-        raise ConfigError("must not be negative", "scenario.seeds")
+    if not spec.scenario.seeds or min(spec.scenario.seeds) < 0:
+        raise ConfigError("must be one number or more, none of them negative", "scenario.seeds")
     if spec.scenario.timeout_s <= 0:
         raise ConfigError(f"must be positive, is {spec.scenario.timeout_s}", "scenario.timeout_s")
 
