@@ -53,7 +53,8 @@ def test_the_fingerprint_is_of_the_id_and_of_nothing_else():
 
 
 @pytest.mark.parametrize(
-    "fields", [{"seed": 1}, {"codec": "int8"}, {"model": ModelConfig(hidden=(65,))}, {"model": ModelConfig(name="cnn")}]
+    "fields",
+    [{"seed": 1}, {"codec": "int8"}, {"model": ModelConfig(hidden=(65,))}, {"model": ModelConfig(name="softmax")}],
 )
 def test_the_terms_change_with_everything_that_shapes_the_vector(fields):
     assert changed(**fields).terms != FEDERATION.terms
