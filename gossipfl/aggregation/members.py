@@ -7,7 +7,6 @@ traced.py, what happens between the passes in mixing.py.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -18,13 +17,12 @@ import numpy.typing as npt
 from gossipfl.aggregation.geometry import columns_at_random
 from gossipfl.aggregation.mixing import Sum
 from gossipfl.aggregation.rule import SPAN, About, Array, Looks, Seen, Vector
-from gossipfl.aggregation.screen import norm
+from gossipfl.aggregation.screen import inner, norm
 
 _SUM_SPAN = 4096                                         # columns for which a weighted sum of rows is fastest ...
 _SPAN_MIN = 512
 _SPAN_NUMBERS = 106_496                                  # of rows to be multiplied; twice that fits a core's cache ...
 _SPAN_PRODUCTS = 960_000                                 # ... and OpenBLAS multiplies up to a million without packing
-_DOT_SPAN = 1_048_576                                    # numbers multiplied in float32 before they go to a float
 _SHARE_NUMBERS_MIN = 4_000_000                           # of z, from which a second core saves 2 ms or more
 _CORES = 2                                               # at most; the memory of a machine seldom feeds more
 
@@ -47,8 +45,8 @@ def see(z: Vector, w: Array, looks: frozenset[Looks], about: About) -> Seen:
         seen = seen._replace(lengths=np.array(lengths))
     if "own" in looks:
         own = about.own_update
-        products = [_inner(row, own) if here else 0.0 for row, here in zip(z, w > 0, strict=True)]
-        seen = seen._replace(own=np.array([0.0, *products, _inner(own, own)]))
+        products = [inner(row, own) if here else 0.0 for row, here in zip(z, w > 0, strict=True)]
+        seen = seen._replace(own=np.array([0.0, *products, inner(own, own)]))
     return seen
 
 
@@ -144,12 +142,3 @@ def _gram(rows: Vector) -> Matrix:
     """Inner products of a few columns in float64."""
     wide = rows.astype(np.float64)
     return wide @ wide.T
-
-
-def _inner(a: Vector, b: Vector) -> float:
-    """In float32; once more in float64 where that overflows, as a liar's 3e38 does."""
-    with np.errstate(invalid="ignore"):
-        total = sum(float(np.dot(a[span], b[span])) for span in spans(len(a), _DOT_SPAN))
-    if math.isfinite(total):
-        return total
-    return sum(float(a[span].astype(np.float64) @ b[span].astype(np.float64)) for span in spans(len(a), _DOT_SPAN))

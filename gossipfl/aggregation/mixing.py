@@ -8,10 +8,11 @@ Runs alike on what members.py measured by numpy or jax, and on what everyone.py 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from gossipfl.aggregation.geometry import FAR
-from gossipfl.aggregation.rule import About, Array, Looks, Ranks, RuleSpec, Seen, library
+from gossipfl.aggregation.rule import About, Array, Budget, Looks, PreSpec, Ranks, RuleSpec, Seen, library
 from gossipfl.aggregation.table import Recipe
 
 
@@ -49,7 +50,7 @@ def decide(chosen: Recipe, seen: Seen, about: About) -> Decision:
     if spec.weigh is not None:
         weighed = spec.weigh(seen, budget, about)
         return Sum(_near(seen, weighed.c), weighed.kept, weighed.own if spec.looks == "own" else None)
-    matrix, here = _prepared(chosen, seen, about)
+    matrix, here = prepared(chosen.steps, budget, seen.gram, seen.here, about)
     entering = here
     if spec.choose is not None:
         gram = _measured(spec, seen)
@@ -77,11 +78,13 @@ def _measured(spec: RuleSpec, seen: Seen) -> Array:
     return xp.diag(xp.minimum(lengths**2, FAR))
 
 
-def _prepared(chosen: Recipe, seen: Seen, about: About) -> tuple[Array | None, Array]:
+def prepared(
+    steps: Sequence[PreSpec], budget: Budget, gram: Array, here: Array, about: About
+) -> tuple[Array | None, Array]:
     """The matrix of all that is done before, None for nothing, and which of the new members are there."""
-    matrix, gram, here = None, seen.gram, seen.here
-    for spec in chosen.steps:
-        step = spec.matrix(gram, here, chosen.budget, about)
+    matrix = None
+    for spec in steps:
+        step = spec.matrix(gram, here, budget, about)
         matrix = step if matrix is None else step @ matrix
         gram, here = step @ gram @ step.T, spec.here_after(step, here)
     return matrix, here

@@ -40,18 +40,19 @@ def _reason(distance: float, limit: float) -> str | None:
 
 
 def norm(x: Vector) -> float:
-    """The length of x, (d,); nan or inf if and only if a number in x is.
+    """The length of x, (d,); nan or inf if and only if a number in x is."""
+    return math.sqrt(inner(x, x))
 
-    One pass in float32, at the speed of memory.  Where squares overflow, a second one in float64, in which no square
-    of a float32 does.
+
+def inner(a: Vector, b: Vector) -> float:
+    """The inner product of a and b, (d,); nan or inf only if a number in them is.
+
+    One pass in float32, at the speed of memory.  Where that overflows, a second one in float64, in which no product of
+    two float32 does.
     """
+    spans = [slice(start, start + _SPAN) for start in range(0, len(a), _SPAN)]
     with np.errstate(over="ignore", invalid="ignore"):
-        squares = sum(float(np.dot(part, part)) for part in _parts(x))
-        if not math.isfinite(squares):
-            wide = (part.astype(np.float64) for part in _parts(x))
-            squares = sum(float(np.dot(part, part)) for part in wide)
-    return math.sqrt(squares)
-
-
-def _parts(x: Vector) -> list[Vector]:
-    return [x[start : start + _SPAN] for start in range(0, len(x), _SPAN)]
+        total = sum(float(np.dot(a[span], b[span])) for span in spans)
+        if not math.isfinite(total):
+            total = sum(float(np.dot(a[span].astype(np.float64), b[span].astype(np.float64))) for span in spans)
+    return total

@@ -18,6 +18,7 @@ import numpy as np
 
 from gossipfl.aggregation import PRE, RULES, About, differences, mix
 from gossipfl.aggregation.center import centered_clipping
+from gossipfl.aggregation.mixing import prepared
 from gossipfl.scenario.arena.learning import Gradients, Task, poisoned
 from gossipfl.scenario.arena.rounds import Method
 from gossipfl.scenario.liars.attack import Attack, Notes, Sight, Vector
@@ -74,11 +75,10 @@ def _clipped(method: Method, z: Vector, about: About) -> Vector:
 
     `mix` would count that place as a member more and take n / (n + 1) of every step.
     """
-    here, gram, matrix = np.ones(len(z), bool), (z @ z.T).astype(np.float64), np.eye(len(z))
-    for name in method.pre:
-        step = PRE[name].matrix(gram, here, method.budget, about)
-        here, gram, matrix = PRE[name].here_after(step, here), step @ gram @ step.T, step @ matrix
-    c = centered_clipping(gram, here, method.budget, about) @ matrix       # (n,)
+    gram, steps = (z @ z.T).astype(np.float64), [PRE[name] for name in method.pre]
+    made, here = prepared(steps, method.budget, gram, np.ones(len(z), bool), about)
+    matrix = np.eye(len(z)) if made is None else made
+    c = centered_clipping(matrix @ gram @ matrix.T, here, method.budget, about) @ matrix      # (n,)
     return np.asarray(c.astype(np.float32) @ z)
 
 
