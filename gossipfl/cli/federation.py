@@ -33,8 +33,8 @@ def new(
 ) -> None:
     """Write a new agreement with a random id and, unless --open, a random key.  Hand the file to each peer."""
     from gossipfl import federation
+    from gossipfl.codec import check_codec
     from gossipfl.errors import ConfigError
-    from gossipfl.scenario.checks import check_codec
 
     check_codec(codec)
     if not name.strip():

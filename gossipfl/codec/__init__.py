@@ -7,7 +7,15 @@ from gossipfl.codec.dense import BFLOAT16, FLOAT32
 from gossipfl.codec.payload import BadPayload, Codec, Diverged
 from gossipfl.codec.public_model import PublicModel, from_snapshot, snapshot_bytes
 from gossipfl.codec.quantize import INT8
+from gossipfl.errors import ConfigError, meant
 
 CODECS: dict[str, Codec] = {codec.name: codec for codec in (FLOAT32, BFLOAT16, INT8)}
 
-__all__ = ["CODECS", "BadPayload", "Codec", "Diverged", "PublicModel", "from_snapshot", "snapshot_bytes"]
+
+def check_codec(name: str) -> None:
+    """Raises ConfigError unless there is a codec called `name`."""
+    if name not in CODECS:
+        raise ConfigError(f"no codec {name!r}; {meant(name, CODECS)}", "codec")
+
+
+__all__ = ["CODECS", "BadPayload", "Codec", "Diverged", "PublicModel", "check_codec", "from_snapshot", "snapshot_bytes"]

@@ -11,9 +11,9 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from gossipfl.codec import CODECS
+from gossipfl.codec import check_codec
 from gossipfl.config import NodeConfig
-from gossipfl.errors import ConfigError, StateError, UserError, meant
+from gossipfl.errors import ConfigError, StateError, UserError
 from gossipfl.federation import Federation
 from gossipfl.identity import Identity
 from gossipfl.learning.data import load_shard
@@ -95,6 +95,5 @@ def check_options(federation: Federation, options: NodeConfig) -> None:
     for text in options.discovery.peers:
         if addresses.parse(text).port == 0:
             raise ConfigError(f"{text} has port 0, where nobody can be called; name the port it listens on", "peer")
-    if federation.codec not in CODECS:
-        raise ConfigError(f"no codec {federation.codec!r}; {meant(federation.codec, CODECS)}", "codec")
+    check_codec(federation.codec)
     ruling.check(options)

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gossipfl.config import AggregationConfig
-from gossipfl.errors import ConfigError, meant
+from gossipfl.errors import ConfigError
 from gossipfl.scenario.sections import ChurnSection, PartitionSection, PeersSection, Timed
 
 _TOO_MANY = "aggregation.byzantine_max"
-
-
-def check_codec(name: str) -> None:
-    """Raises ConfigError unless there is a codec called `name`."""
-    from gossipfl.codec import CODECS
-
-    if name not in CODECS:
-        raise ConfigError(f"there is no codec {name!r}; {meant(name, CODECS)}", "codec")
 
 
 def check_rule(aggregation: AggregationConfig, neighbors: int, remedy: str) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from gossipfl import federation
+from gossipfl.codec import check_codec
 from gossipfl.config import AggregationConfig, DiscoveryConfig, NodeConfig, OverlayConfig
 from gossipfl.errors import ConfigError, meant
 from gossipfl.federation import Federation
@@ -21,7 +22,7 @@ from gossipfl.identity import Identity
 from gossipfl.node.choice import AUTO as AUTO_RULE
 from gossipfl.node.choice import Choice, in_force
 from gossipfl.overlay import GRAPHS, SCHEDULES, Edge, custom, edges
-from gossipfl.scenario.checks import check_codec, check_rule
+from gossipfl.scenario.checks import check_rule
 from gossipfl.scenario.conditions import conditions_of
 from gossipfl.scenario.liars import Attack
 from gossipfl.scenario.placement import place
