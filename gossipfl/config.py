@@ -238,6 +238,8 @@ def _explained(reason: str, path: str, section: type[msgspec.Struct], tables: An
         value = value[int(step) if isinstance(value, list | tuple) else step]
     if bound := re.fullmatch(r"Expected `(?:int|float)` (>=|>|<=|<) (\S+)", reason):
         return f"must be {_BOUNDS[bound[1]]} {float(bound[2]):g}, is {value}", path
+    if reason == "Expected `array` of length >= 1":
+        return "must not be empty", path
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", reason):
         keys = [field.encode_name for kind in kinds if isinstance(kind, inspect.StructType) for field in kind.fields]
         return f"unknown key; {meant(unknown[1], keys)}", f"{path}.{unknown[1]}".lstrip(".")

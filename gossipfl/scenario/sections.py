@@ -14,6 +14,8 @@ from gossipfl.config import AboveZero, Amount, Count, Options, Positive, Share
 from gossipfl.scenario.liars import Attack, attack_named
 
 AUTO, EDGES = "auto", "edges"
+Seeds = Annotated[tuple[Count, ...], msgspec.Meta(min_length=1)]
+Several = Annotated[int, msgspec.Meta(ge=2)]
 Speed = Annotated[float, msgspec.Meta(gt=0.0, le=1000.0)]
 
 
@@ -21,17 +23,17 @@ class ScenarioSection(Options):
     """What the run is called and how long it takes."""
 
     name: str
-    rounds: int
+    rounds: Positive
     title: str = ""
-    seeds: tuple[int, ...] = (1,)               # the first is the default, all of them make a benchmark
+    seeds: Seeds = (1,)                         # the first is the default, all of them make a benchmark
     engine: Literal["processes", "virtual", "array"] = "processes"
-    timeout_s: float = 300.0                    # of real time, from launch to the last peer's end
+    timeout_s: AboveZero = 300.0                # of real time, from launch to the last peer's end
 
 
 class PeersSection(Options):
     """How many peers, liars included, and how fast each is."""
 
-    count: int
+    count: Several
     speeds: tuple[Speed, ...] = ()              # of the first peers, the others have 1; 0.1: its local steps take ten
                                                 # times as long
     train_s: Amount = 0.0                       # what the local steps of a round take at speed 1, or more if they must;
@@ -43,9 +45,9 @@ class OverlaySection(Options):
     """Who averages with whom: peers are numbered from 0."""
 
     kind: str = AUTO                            # auto, edges, or a key of overlay.GRAPHS
-    degree: int = 6
+    degree: Positive = 6
     edges: tuple[tuple[int, int], ...] = ()     # kind = "edges"
-    rewire_rounds: int = 10                     # auto: one random neighbor is exchanged this often; 0 = never
+    rewire_rounds: Count = 10                   # auto: one random neighbor is exchanged this often; 0 = never
 
 
 class CodecSection(Options):
@@ -64,7 +66,7 @@ class Timed(Options):
     at_round: Count | None = None               # begins when so many rounds are finished ...
     at_s: Amount | None = None                  # ... or after so many seconds
     until_round: Positive | None = None         # ends when so many rounds are finished ...
-    for_s: AboveZero | None = None         # ... or so many seconds after it began; neither: never
+    for_s: AboveZero | None = None              # ... or so many seconds after it began; neither: never
 
     @property
     def ends(self) -> bool:

@@ -94,7 +94,6 @@ def parse(tables: dict[str, Any], where: str) -> Scenario:
     if isinstance(tables.get("data", {}), dict):
         tables["data"] = {"split": "iid", **tables.get("data", {})}
     spec = config.parse(tables, Scenario, where)
-    _check_numbers(spec)
     _check_liars(spec)
     check_faults(spec.peers, spec.network.partitions, spec.churn)
     return spec
@@ -152,22 +151,6 @@ def _fold_options(liar: Any) -> Any:
     known = {key: value for key, value in liar.items() if key in _LIAR_KEYS}
     own = {key: value for key, value in liar.items() if key not in _LIAR_KEYS}
     return known | ({"options": own} if own else {})
-
-
-def _check_numbers(spec: Scenario) -> None:
-    bounds = [
-        ("scenario.rounds", spec.scenario.rounds, 1),
-        ("peers.count", spec.peers.count, 2),
-        ("overlay.degree", spec.overlay.degree, 1),
-        ("aggregation.byzantine_max", spec.aggregation.byzantine_max, 0),
-    ]
-    for path, have, least in bounds:
-        if have < least:
-            raise ConfigError(f"must be at least {least}, is {have}", path)
-    if not spec.scenario.seeds or min(spec.scenario.seeds) < 0:
-        raise ConfigError("must be one number or more, none of them negative", "scenario.seeds")
-    if spec.scenario.timeout_s <= 0:
-        raise ConfigError(f"must be positive, is {spec.scenario.timeout_s}", "scenario.timeout_s")
 
 
 def _check_liars(spec: Scenario) -> None:

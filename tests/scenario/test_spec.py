@@ -40,13 +40,16 @@ def test_a_wrong_type_is_an_error_with_the_key_path():
 
 
 @pytest.mark.parametrize(
-    ("section", "key", "value"),
-    [("scenario", "rounds", 0), ("scenario", "seeds", []), ("scenario", "seeds", [-1]), ("scenario", "timeout_s", 0.0),
-     ("peers", "count", 1), ("overlay", "degree", 0), ("aggregation", "byzantine_max", -1),
-     ("expect", "accuracy_min", 95), ("expect", "accuracy_mean", -0.1)],
+    ("section", "key", "value", "reason"),
+    [("scenario", "rounds", 0, ": must be at least 1, is 0"), ("scenario", "seeds", [], ": must not be empty"),
+     ("scenario", "seeds", [1, -1], "[1]: must be at least 0, is -1"),
+     ("scenario", "timeout_s", 0.0, ": must be above 0, is 0.0"), ("peers", "count", 1, ": must be at least 2, is 1"),
+     ("overlay", "degree", 0, ": must be at least 1, is 0"), ("overlay", "rewire_rounds", -1, ": must be at least 0"),
+     ("aggregation", "byzantine_max", -1, ": must be at least 0"), ("expect", "accuracy_min", 95, ": must be at"),
+     ("expect", "accuracy_mean", -0.1, ": must be at least 0, is -0.1")],
 )  # fmt: skip
-def test_numbers_out_of_range_are_refused_by_name(section, key, value):
-    assert wrong(**{section: {key: value}}).startswith(f"{section}.{key}: ")
+def test_numbers_out_of_range_are_refused_by_name_and_with_their_bound(section, key, value, reason):
+    assert wrong(**{section: {key: value}}).startswith(f"{section}.{key}{reason}")
 
 
 @pytest.mark.parametrize(("options", "reason"), [
