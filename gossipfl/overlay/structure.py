@@ -209,6 +209,7 @@ def chain(peers: Sequence[int]) -> tuple[Edge, ...]:
 
 
 def _bridges(walk: _Walk, losses: Sequence[Loss]) -> list[Bridge]:
+    """All bridges; a new edge that mends a loss mends those that it leads across, too, and is asked for first."""
     asked = {end: edge for loss in reversed(losses) for edge in reversed(loss.remedy) for end in edge}
     found = []
     for child in walk.order:

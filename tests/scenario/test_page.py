@@ -140,6 +140,7 @@ def test_the_commands_of_the_story_can_be_copied(page):
 def test_what_the_command_line_changed_stands_before_the_story_that_knows_nothing_of_it(page, run):
     changed = "<b>This run was changed:</b> <code>peers.count=24</code>"
     assert page.index("<h1>") < page.index(changed) < page.index("Much goes wrong")
+    assert page.count("peers.count=24") == 1
     report = run[0] | {"file": {"text": SOURCE, "overrides": []}}
     assert "This run was changed" not in render(report, run[1])
 

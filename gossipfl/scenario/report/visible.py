@@ -74,7 +74,7 @@ def _telling(hidden: Sequence[Judged], honest: Sequence[Judged], lies: range) ->
     A part counts where no honest peer had one as bad, of the same length and whenever: bad rounds befall everybody.
     """
     lengths = [len(lies) >> halved for halved in range(1, len(lies).bit_length())] if hidden else []
-    parts = [_stretches(lies, length) for length in lengths]
+    parts = [[rounds for rounds in _stretches(lies, length) if _judged_in(rounds, honest)] for length in lengths]
     worst = [_Truths.of(*([one.within(rounds) for one in honest] for rounds in part)) for part in parts]
     found: dict[range, list[Judged]] = defaultdict(list)
     for liar in hidden:
@@ -82,8 +82,7 @@ def _telling(hidden: Sequence[Judged], honest: Sequence[Judged], lies: range) ->
             (truths.excess(there) * len(rounds), -len(rounds), rounds, there)
             for part, truths in zip(parts, worst, strict=True)
             for rounds in part
-            if _judged_in(rounds, honest)
-            and truths.are_left_in_a_part_by(there := liar.within(rounds), len(rounds) / len(lies))
+            if truths.are_left_in_a_part_by(there := liar.within(rounds), len(rounds) / len(lies))
         ]
         if telling:
             *_, rounds, there = max(telling, key=lambda one: one[:2])

@@ -142,13 +142,11 @@ def _lost(peer: Tables) -> str:
 
 
 def scenario(report: Tables) -> str:
-    """The file as it was written, and what the command line changed."""
+    """The file as it was written; what the command line changed stands in the head."""
     file = report.get("file")
     if not file:
         return '<p class="empty">The scenario was not given as a file.</p>'
-    changed = "".join(f"<li><code>{escape(one)}</code></li>" for one in file["overrides"])
-    told = f'<p>With these changes from the command line:</p><ul class="changes">{changed}</ul>' if changed else ""
-    return f"{told}<pre>{escape(file['text'].rstrip())}</pre>"
+    return f"<pre>{escape(file['text'].rstrip())}</pre>"
 
 
 def table(report: Tables) -> str:
